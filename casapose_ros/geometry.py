@@ -1,0 +1,94 @@
+"""Projection, rotations and what resizing does to a camera.
+
+Two pixel conventions meet in this field. OpenCV, ROS and BOP calibrations put the *centre* of the
+first pixel at (0, 0); the keypoint regression (paper section 3.3) and everything this package
+passes around puts it at (0.5, 0.5). ``CameraModel.K`` stays as calibrated; :func:`project` and
+the pose solver add and remove the half pixel, so no other code has to.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from casapose_ros.types import CameraModel
+
+PIXEL_CENTRE = 0.5
+"""Offset from OpenCV's pixel coordinates to this package's, in px."""
+
+
+def transform(R: np.ndarray, t: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Apply ``R p + t`` to (..., 3) points."""
+    return points @ np.asarray(R).T + np.asarray(t).reshape(3)
+
+
+def project(
+    points: np.ndarray, R_cam_obj: np.ndarray, t_cam_obj: np.ndarray, camera: CameraModel
+) -> np.ndarray:
+    """Project (N, 3) object points in metres to (N, 2) px, x then y, distortion included."""
+    points_cam = transform(R_cam_obj, t_cam_obj, np.asarray(points, dtype=np.float64))
+    if not camera.is_distorted:
+        xy = points_cam[:, :2] / points_cam[:, 2:]
+        return xy @ camera.K[:2, :2].T + camera.K[:2, 2] + PIXEL_CENTRE
+    zero = np.zeros(3)
+    if camera.distortion_model == "equidistant":
+        projected, _ = cv2.fisheye.projectPoints(
+            points_cam.reshape(-1, 1, 3), zero, zero, camera.K, camera.distortion
+        )
+    else:
+        projected, _ = cv2.projectPoints(
+            points_cam.reshape(-1, 1, 3), zero, zero, camera.K, camera.distortion
+        )
+    return projected.reshape(-1, 2) + PIXEL_CENTRE
+
+
+def undistort_pixels(pixels: np.ndarray, camera: CameraModel) -> np.ndarray:
+    """Move (N, 2) px of a distorted image to where a pinhole camera with the same K sees them."""
+    pixels = np.asarray(pixels, dtype=np.float64)
+    if not camera.is_distorted:
+        return pixels
+    points = (pixels - PIXEL_CENTRE).reshape(-1, 1, 2)
+    if camera.distortion_model == "equidistant":
+        straight = cv2.fisheye.undistortPoints(points, camera.K, camera.distortion, P=camera.K)
+    else:
+        straight = cv2.undistortPoints(points, camera.K, camera.distortion, P=camera.K)
+    return straight.reshape(-1, 2) + PIXEL_CENTRE
+
+
+def resize_camera(camera: CameraModel, width: int, height: int) -> CameraModel:
+    """The camera that sees the same image resized to ``width`` x ``height``.
+
+    With pixel centres at integers, x' = (x + 0.5) * s - 0.5.
+    """
+    sx, sy = width / camera.width, height / camera.height
+    K = camera.K.copy()
+    K[0] *= sx
+    K[1] *= sy
+    K[0, 2] += (sx - 1) * PIXEL_CENTRE
+    K[1, 2] += (sy - 1) * PIXEL_CENTRE
+    return CameraModel(K, width, height, camera.distortion, camera.distortion_model)
+
+
+def rotation_angle(R_a: np.ndarray, R_b: np.ndarray) -> float:
+    """Angle between two rotations in radians; exact for small angles, unlike the arc cosine."""
+    sine = np.linalg.norm(np.asarray(R_a) - np.asarray(R_b)) / (2 * np.sqrt(2))
+    return float(2 * np.arcsin(min(1.0, sine)))
+
+
+def rotation_from_vector(rotation_vector: np.ndarray) -> np.ndarray:
+    """Rotation matrix of an axis-angle vector in radians."""
+    return cv2.Rodrigues(np.asarray(rotation_vector, dtype=np.float64))[0]
+
+
+def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pose of the world in a camera (optical frame) at ``eye`` that looks at ``target``.
+
+    Returns:
+        ``R_cam_world`` (3, 3) and ``t_cam_world`` (3,).
+    """
+    eye, target, up = (np.asarray(v, dtype=np.float64) for v in (eye, target, up))
+    z = (target - eye) / np.linalg.norm(target - eye)
+    x = np.cross(z, up)
+    x /= np.linalg.norm(x)
+    R_cam_world = np.stack([x, np.cross(z, x), z])
+    return R_cam_world, -R_cam_world @ eye

@@ -1,0 +1,277 @@
+"""CASAPose: one encoder, a segmentation decoder and a guided vector decoder (paper Fig. 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+from casapose_ros.errors import ConfigError
+from casapose_ros.network.backbone import Encoder, convolution, scaled_width
+from casapose_ros.network.guided import (
+    ClassAdaptiveNormalization,
+    GuidedConvolution,
+    guided_upsampling,
+    half_size,
+)
+from casapose_ros.network.normalisation import BatchNormalization
+from casapose_ros.types import NUM_KEYPOINTS
+
+GUIDED_BLOCKS = {"base": 0, "c": 0, "c_gu": 0, "c_gcu3": 3, "c_gcu4": 4, "c_gcu5": 5}
+"""Variants (supplement Table 2) and how many blocks of decoder 2 convolve guided."""
+
+DECODER_CHANNELS = (256, 128, 64, 32, 32)
+UPSAMPLED_BLOCKS = (2, 3, 4)
+LEAKY_SLOPE = 0.1
+VECTOR_CHANNELS = 2 * NUM_KEYPOINTS
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What defines a network's weights.
+
+    Attributes:
+        num_objects: K; the segmentation has K + 1 classes, 0 is background.
+        variant: A key of ``GUIDED_BLOCKS``.
+        width: Multiplier of the encoder's and both decoders' channels.
+        vector_decoder: Channels of decoder 2's five blocks; by default those of
+            ``DECODER_CHANNELS`` times ``width``. A narrow network wants at least 32 in the last,
+            because it has 27 outputs.
+    """
+
+    num_objects: int
+    variant: str = "c_gcu5"
+    width: float = 1.0
+    vector_decoder: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.variant not in GUIDED_BLOCKS:
+            raise ConfigError(
+                f"unknown variant {self.variant!r}; known: {', '.join(GUIDED_BLOCKS)}"
+            )
+        if self.num_objects < 1 or self.num_objects > 255:
+            raise ConfigError(f"num_objects must be 1..255, got {self.num_objects}")
+        if not 0 < self.width <= 8:
+            raise ConfigError(f"width must be in (0, 8], got {self.width}")
+        if self.vector_decoder is not None:
+            if self.variant == "base":
+                raise ConfigError("variant 'base' has one decoder and takes no vector_decoder")
+            if len(self.vector_decoder) != 5 or min(self.vector_decoder) < 1:
+                raise ConfigError(
+                    f"vector_decoder must be five positive widths, got {self.vector_decoder}"
+                )
+
+    @property
+    def num_classes(self) -> int:
+        return self.num_objects + 1
+
+    def segmentation_channels(self) -> tuple[int, ...]:
+        return tuple(scaled_width(c, self.width) for c in DECODER_CHANNELS)
+
+    def vector_channels(self) -> tuple[int, ...]:
+        return self.vector_decoder or self.segmentation_channels()
+
+
+def build_network(config: NetworkConfig) -> CASAPose:
+    """A network with freshly initialised weights; fully convolutional, any size divisible by 8."""
+    network = CASAPose(config)
+    network.build((None, None, None, 3))
+    return network
+
+
+@keras.saving.register_keras_serializable(package="casapose_ros")
+class CASAPose(keras.Model):
+    """The network of the paper and its ablations.
+
+    ``network(image)`` takes (B, H, W, 3) float32 RGB in [-1, 1] with H and W divisible by 8 and
+    returns ``logits`` (B, H, W, K+1), ``vectors`` (B, H, W, 18) in the order dy, dx per keypoint
+    and ``confidence`` (B, H, W, 9), both raw. ``network(image, labels)`` guides decoder 2 by the
+    given (B, H, W) int32 label map instead of the predicted one, as in training (section 3.4).
+    """
+
+    def __init__(self, config: NetworkConfig | dict, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(config, dict):
+            config = NetworkConfig(**config)
+        self.config = config
+        self.encoder = Encoder(config.width, name="encoder")
+        joint = config.variant == "base"
+        outputs = VECTOR_CHANNELS + NUM_KEYPOINTS
+        self.segmentation_decoder = SegmentationDecoder(
+            config.segmentation_channels(),
+            config.num_classes + (outputs if joint else 0),
+            name="segmentation_decoder",
+        )
+        self.vector_decoder = None
+        if not joint:
+            self.vector_decoder = VectorDecoder(
+                config.vector_channels(),
+                outputs,
+                config.num_classes,
+                config.variant,
+                name="vector_decoder",
+            )
+
+    def build(self, input_shape):
+        s2, s4, s8, deep = (scaled_width(c, self.config.width) for c in (64, 64, 128, 512))
+        taps = [(None, None, None, c) for c in (deep, s8, s4, s2, 3)]
+        self.encoder.build(input_shape)
+        self.segmentation_decoder.build(taps)
+        if self.vector_decoder is not None:
+            self.vector_decoder.build(taps)
+        self.built = True
+
+    def call(self, image, labels=None, training=False):
+        s2, s4, s8, deep = self.encoder(image, training=training)
+        taps = (deep, s8, s4, s2, image)
+        first = self.segmentation_decoder(taps, training=training)
+        if self.vector_decoder is None:
+            second = first[..., self.config.num_classes :]
+            logits = first[..., : self.config.num_classes]
+        else:
+            logits = first
+            if labels is None:
+                labels = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
+            second = self.vector_decoder(taps, labels, training=training)
+        return logits, second[..., :VECTOR_CHANNELS], second[..., VECTOR_CHANNELS:]
+
+    def get_config(self):
+        return {"config": dataclasses.asdict(self.config), "name": self.name}
+
+
+def _activation(x, block: int):
+    return ops.relu(x) if block == 1 else ops.leaky_relu(x, LEAKY_SLOPE)
+
+
+@keras.saving.register_keras_serializable(package="casapose_ros")
+class SegmentationDecoder(layers.Layer):
+    """Decoder 1: plain blocks, bilinear upsampling, a 1x1 head without bias.
+
+    Args:
+        channels: Output channels of the five blocks.
+        outputs: Channels of the head.
+    """
+
+    def __init__(self, channels, outputs: int, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.outputs = tuple(channels), outputs
+        self.convolutions = [
+            convolution(c, 3, f"block{i}_conv") for i, c in enumerate(self.channels, start=1)
+        ]
+        self.normalisations = [BatchNormalization(name=f"block{i}_norm") for i in range(1, 6)]
+        self.head = convolution(outputs, 1, "head")
+
+    def build(self, taps_shape):
+        previous = 0
+        for tap, conv, norm in zip(taps_shape, self.convolutions, self.normalisations, strict=True):
+            conv.build((*tap[:-1], tap[-1] + previous))
+            previous = conv.filters
+            norm.build((*tap[:-1], previous))
+        self.head.build((None, None, None, previous))
+
+    def call(self, taps, training=False):
+        x = None
+        for block, (tap, conv, norm) in enumerate(
+            zip(taps, self.convolutions, self.normalisations, strict=True), start=1
+        ):
+            x = tap if x is None else ops.concatenate([x, tap], axis=-1)
+            x = _activation(norm(conv(x), training=training), block)
+            if block in UPSAMPLED_BLOCKS:
+                size = (2 * ops.shape(x)[1], 2 * ops.shape(x)[2])
+                x = ops.image.resize(x, size, interpolation="bilinear")
+        return self.head(x)
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels, "outputs": self.outputs}
+
+
+@keras.saving.register_keras_serializable(package="casapose_ros")
+class VectorDecoder(layers.Layer):
+    """Decoder 2: class-adaptive, guided by the label map as far as the variant goes.
+
+    Args:
+        channels: Output channels of the five blocks.
+        outputs: Channels of the head, shared by all objects.
+        num_classes: K + 1.
+        variant: A key of ``GUIDED_BLOCKS`` other than ``base``.
+    """
+
+    def __init__(self, channels, outputs: int, num_classes: int, variant: str, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.outputs = tuple(channels), outputs
+        self.num_classes, self.variant = num_classes, variant
+        self.convolutions = [
+            GuidedConvolution(c, name=f"block{i}_conv")
+            if i <= GUIDED_BLOCKS[variant]
+            else convolution(c, 3, f"block{i}_conv")
+            for i, c in enumerate(self.channels, start=1)
+        ]
+        self.normalisations = [
+            ClassAdaptiveNormalization(num_classes, name=f"block{i}_clade") for i in range(1, 6)
+        ]
+        self.head = convolution(outputs, 1, "head")
+        # Variant `c` learns its mask pyramid; the others take the top-left pixel of every 2x2.
+        self.pyramid = (
+            [
+                convolution(num_classes, 1, f"mask_{size}", strides=2, kernel_initializer=_identity)
+                for size in ("half", "quarter", "eighth")
+            ]
+            if variant == "c"
+            else []
+        )
+
+    def build(self, taps_shape):
+        previous = 0
+        for tap, conv, norm in zip(taps_shape, self.convolutions, self.normalisations, strict=True):
+            conv.build((*tap[:-1], tap[-1] + previous))
+            previous = conv.filters
+            norm.build((*tap[:-1], previous))
+        self.head.build((None, None, None, previous))
+        for layer in self.pyramid:
+            layer.build((None, None, None, self.num_classes))
+
+    def call(self, taps, labels, training=False):
+        labels_at, mask_at = self._pyramids(labels, taps[0].dtype)
+        x = None
+        for block, (tap, conv, norm, level) in enumerate(
+            zip(taps, self.convolutions, self.normalisations, (3, 3, 2, 1, 0), strict=True),
+            start=1,
+        ):
+            x = tap if x is None else ops.concatenate([x, tap], axis=-1)
+            x = conv(x, labels_at[level]) if isinstance(conv, GuidedConvolution) else conv(x)
+            x = _activation(norm(x, mask_at[level], training=training), block)
+            if block in UPSAMPLED_BLOCKS:
+                x = self._upsample(x, labels_at[level], labels_at[level - 1])
+        return self.head(x)
+
+    def _pyramids(self, labels, dtype):
+        """Label maps and class masks at strides 1, 2, 4 and 8."""
+        labels_at = [labels]
+        for _ in range(3):
+            labels_at.append(half_size(labels_at[-1]))
+        if not self.pyramid:
+            return labels_at, [ops.one_hot(x, self.num_classes, dtype=dtype) for x in labels_at]
+        mask_at = [ops.one_hot(labels, self.num_classes, dtype=dtype)]
+        for layer in self.pyramid:
+            mask_at.append(layer(mask_at[-1]))
+        return labels_at, mask_at
+
+    def _upsample(self, x, coarse_labels, labels):
+        if self.variant == "c":
+            return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+        return guided_upsampling(x, coarse_labels, labels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "outputs": self.outputs,
+            "num_classes": self.num_classes,
+            "variant": self.variant,
+        }
+
+
+def _identity(shape, dtype=None):
+    return ops.reshape(ops.eye(shape[-1], dtype=dtype), shape)
