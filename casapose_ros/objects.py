@@ -33,7 +33,12 @@ KEYS = (
 
 
 def write_objects(path: str | Path, objects: Sequence[ObjectModel]) -> None:
-    """Write an ``objects.json`` file."""
+    """Write an ``objects.json`` file.
+
+    Raises:
+        ConfigError: The objects would not be accepted by :func:`read_objects`.
+    """
+    objects_from_json(objects_to_json(objects), str(path))
     document = {"format": FORMAT_VERSION, "objects": objects_to_json(objects)}
     Path(path).write_text(json.dumps(document, indent=1) + "\n")
 
@@ -181,7 +186,9 @@ def _array(value: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: expected numbers of shape {shape}, got {value!r:.80}") from error
+        raise ConfigError(
+            f"{where}: expected numbers of shape {shape}, got {value!r:.80}"
+        ) from error
     if array.shape != shape or not np.all(np.isfinite(array)):
         raise ConfigError(f"{where}: expected finite numbers of shape {shape}, got {value!r:.80}")
     return array

@@ -12,7 +12,9 @@ from casapose_ros.types import NUM_KEYPOINTS
 MINIMUM_NORM = 1e-12
 
 
-def regress_keypoints(vectors, confidence, labels, num_objects: int, regularisation: float = 0.0):
+def regress_keypoints(
+    vectors, confidence, labels, centres, num_objects: int, regularisation: float = 0.0
+):
     """Least-squares intersection of the lines through an object's pixels.
 
     Each pixel's line runs along its unit vector n and weighs w = softplus(confidence):
@@ -21,9 +23,10 @@ def regress_keypoints(vectors, confidence, labels, num_objects: int, regularisat
     object's mean pixel and in its scale, which keeps float32 exact enough for training.
 
     Args:
-        vectors: (B, H, W, 18) raw directions, dy then dx per keypoint.
-        confidence: (B, H, W, 9) raw confidences.
-        labels: (B, H, W) int32; 0 is background and is left out.
+        vectors: (B, P, 18) raw directions at P pixels, dy then dx per keypoint.
+        confidence: (B, P, 9) raw confidences.
+        labels: (B, P) int32; 0 is background and is left out.
+        centres: (B, P, 2) or (1, P, 2) px centres of the pixels, y then x.
         num_objects: K.
         regularisation: Added to the diagonal of R / sum w, pulling badly determined points to
             the object's mean pixel. 0 reproduces the paper's pinv(R) q where R is regular.
@@ -31,19 +34,17 @@ def regress_keypoints(vectors, confidence, labels, num_objects: int, regularisat
     Returns:
         (B, K, 9, 2) keypoints in px, **(y, x)**; (0, 0) for an object without pixels.
     """
-    batch, height, width = ops.shape(labels)
+    batch, count = ops.shape(labels)
     dtype = vectors.dtype
     segments = batch * (num_objects + 1)
-    offsets = ops.arange(batch, dtype="int32")[:, None, None] * (num_objects + 1)
+    offsets = ops.arange(batch, dtype="int32")[:, None] * (num_objects + 1)
     index = ops.reshape(ops.cast(labels, "int32") + offsets, (-1,))
 
     def per_object(values):
         return ops.segment_sum(values, index, num_segments=segments)
 
-    rows = ops.arange(height, dtype=dtype) + 0.5
-    columns = ops.arange(width, dtype=dtype) + 0.5
-    centres = ops.stack(ops.meshgrid(rows, columns, indexing="ij"), axis=-1)
-    centres = ops.reshape(ops.broadcast_to(centres, (batch, height, width, 2)), (-1, 2))
+    centres = ops.cast(ops.broadcast_to(centres, (batch, count, 2)), dtype)
+    centres = ops.reshape(centres, (-1, 2))
     pixels = per_object(ops.ones_like(centres[:, :1]))
     mean = per_object(centres) / ops.maximum(pixels, 1)
     scale = ops.sqrt(ops.maximum(pixels, 1))

@@ -80,9 +80,6 @@ def guided_convolution_reference(x, labels, kernel):
 def guided_upsampling(x, coarse_labels, labels):
     """Double the resolution; each fine pixel copies a coarse pixel of its own class.
 
-    Candidates are, in this order, (i, j), (i, j+1), (i+1, j), (i+1, j+1) where (i, j) is the
-    pixel's own coarse cell; if none has its class it copies (i, j).
-
     Args:
         x: (B, H, W, C) coarse features.
         coarse_labels: (B, H, W) int32 classes of the coarse pixels.
@@ -91,20 +88,38 @@ def guided_upsampling(x, coarse_labels, labels):
     Returns:
         (B, 2H, 2W, C) features.
     """
-    batch, height, width, channels = ops.shape(x)
-    cells = ops.reshape(ops.arange(batch * height * width, dtype="int32"), (batch, height, width))
-    own = _nearest(cells)
-    chosen = own
+    sources = ops.reshape(guided_sources(coarse_labels, labels), (-1,))
+    flat = ops.take(ops.reshape(x, (-1, x.shape[-1])), sources, axis=0)
+    return ops.reshape(flat, (*ops.shape(labels), x.shape[-1]))
+
+
+def guided_sources(coarse_labels, labels):
+    """Which coarse pixel each fine pixel copies.
+
+    Candidates are, in this order, (i, j), (i, j+1), (i+1, j), (i+1, j+1) where (i, j) is the
+    pixel's own coarse cell; if none has its class it copies (i, j).
+
+    Returns:
+        (B, 2H, 2W) int32 indices into the flattened (B, H, W) coarse pixels.
+    """
+    cells = pixel_indices(coarse_labels)
+    chosen = nearest(cells)
     # From the last candidate to the first, so that the first match is the one that stays.
     for dy, dx in ((1, 1), (1, 0), (0, 1), (0, 0)):
-        candidate = _nearest(_shift(cells, dy, dx))
-        candidate_labels = _nearest(_shift(coarse_labels, dy, dx))
+        candidate = nearest(_shift(cells, dy, dx))
+        candidate_labels = nearest(_shift(coarse_labels, dy, dx))
         chosen = ops.where(ops.equal(candidate_labels, labels), candidate, chosen)
-    flat = ops.take(ops.reshape(x, (-1, channels)), ops.reshape(chosen, (-1,)), axis=0)
-    return ops.reshape(flat, (batch, 2 * height, 2 * width, channels))
+    return chosen
 
 
-def _nearest(x):
+def pixel_indices(coarse_labels):
+    """(B, H, W) int32 index of every pixel in the flattened (B, H, W)."""
+    shape = ops.shape(coarse_labels)
+    return ops.reshape(ops.arange(shape[0] * shape[1] * shape[2], dtype="int32"), shape)
+
+
+def nearest(x):
+    """Double the resolution of (B, H, W, ...) by repeating every pixel."""
     return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
 
 

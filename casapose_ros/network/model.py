@@ -13,10 +13,14 @@ from casapose_ros.network.backbone import Encoder, convolution, scaled_width
 from casapose_ros.network.guided import (
     ClassAdaptiveNormalization,
     GuidedConvolution,
+    guided_sources,
     guided_upsampling,
     half_size,
+    nearest,
+    pixel_indices,
 )
 from casapose_ros.network.normalisation import BatchNormalization
+from casapose_ros.network.sampled import convolution_at, values_at
 from casapose_ros.types import NUM_KEYPOINTS
 
 GUIDED_BLOCKS = {"base": 0, "c": 0, "c_gu": 0, "c_gcu3": 3, "c_gcu4": 4, "c_gcu5": 5}
@@ -89,6 +93,8 @@ class CASAPose(keras.Model):
     returns ``logits`` (B, H, W, K+1), ``vectors`` (B, H, W, 18) in the order dy, dx per keypoint
     and ``confidence`` (B, H, W, 9), both raw. ``network(image, labels)`` guides decoder 2 by the
     given (B, H, W) int32 label map instead of the predicted one, as in training (section 3.4).
+    ``network(image, labels, pixels)`` computes vectors and confidences only at (B, P) int32
+    flattened pixel indices and returns them as (B, P, 18) and (B, P, 9).
     """
 
     def __init__(self, config: NetworkConfig | dict, **kwargs):
@@ -123,18 +129,20 @@ class CASAPose(keras.Model):
             self.vector_decoder.build(taps)
         self.built = True
 
-    def call(self, image, labels=None, training=False):
+    def call(self, image, labels=None, pixels=None, training=False):
         s2, s4, s8, deep = self.encoder(image, training=training)
         taps = (deep, s8, s4, s2, image)
         first = self.segmentation_decoder(taps, training=training)
         if self.vector_decoder is None:
-            second = first[..., self.config.num_classes :]
             logits = first[..., : self.config.num_classes]
+            second = first[..., self.config.num_classes :]
+            if pixels is not None:
+                second = values_at(pixels, second)
         else:
             logits = first
             if labels is None:
                 labels = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
-            second = self.vector_decoder(taps, labels, training=training)
+            second = self.vector_decoder(taps, labels, pixels, training=training)
         return logits, second[..., :VECTOR_CHANNELS], second[..., VECTOR_CHANNELS:]
 
     def get_config(self):
@@ -232,19 +240,34 @@ class VectorDecoder(layers.Layer):
         for layer in self.pyramid:
             layer.build((None, None, None, self.num_classes))
 
-    def call(self, taps, labels, training=False):
+    def call(self, taps, labels, pixels=None, training=False):
         labels_at, mask_at = self._pyramids(labels, taps[0].dtype)
         x = None
         for block, (tap, conv, norm, level) in enumerate(
             zip(taps, self.convolutions, self.normalisations, (3, 3, 2, 1, 0), strict=True),
             start=1,
         ):
+            if block == 5 and pixels is not None:
+                return self._last_block_at(pixels, x, tap, labels_at, mask_at[0], training)
             x = tap if x is None else ops.concatenate([x, tap], axis=-1)
             x = conv(x, labels_at[level]) if isinstance(conv, GuidedConvolution) else conv(x)
             x = _activation(norm(x, mask_at[level], training=training), block)
-            if block in UPSAMPLED_BLOCKS:
+            if block in UPSAMPLED_BLOCKS and not (block == 4 and pixels is not None):
                 x = self._upsample(x, labels_at[level], labels_at[level - 1])
         return self.head(x)
+
+    def _last_block_at(self, pixels, x, image, labels_at, mask, training):
+        """Block 5 and the head at (B, P) pixels, from block 4's output before upsampling."""
+        if self.variant == "c":
+            sources = nearest(pixel_indices(labels_at[1]))
+        else:
+            sources = guided_sources(labels_at[1], labels_at[0])
+        conv, norm = self.convolutions[-1], self.normalisations[-1]
+        kernel = ops.cast(conv.kernel, x.dtype)
+        guided = isinstance(conv, GuidedConvolution)
+        x = convolution_at(pixels, labels_at[0], x, sources, image, kernel, guided)
+        x = _activation(norm(x, values_at(pixels, mask), training=training), block=5)
+        return ops.matmul(x, ops.cast(self.head.kernel[0, 0], x.dtype))
 
     def _pyramids(self, labels, dtype):
         """Label maps and class masks at strides 1, 2, 4 and 8."""
@@ -260,7 +283,7 @@ class VectorDecoder(layers.Layer):
 
     def _upsample(self, x, coarse_labels, labels):
         if self.variant == "c":
-            return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+            return nearest(x)
         return guided_upsampling(x, coarse_labels, labels)
 
     def get_config(self):

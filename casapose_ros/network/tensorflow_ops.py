@@ -18,34 +18,76 @@ def fused_normalise_batch(x, gamma, beta, epsilon: float):
     return y, mean, variance * ((count - 1) / count)
 
 
+@tf.custom_gradient
 def boundary_guided_convolution(x, labels, kernel):
-    """``guided.guided_convolution`` as a plain convolution plus an exact class boundary."""
-    shape = tf.shape(x)
-    height, width = shape[1], shape[2]
-    same = same_class(labels)
-    count = tf.add_n([tf.cast(s, x.dtype) for s in same])
-    inside = _taps_inside(height, width, x.dtype)
-    plain = tf.nn.conv2d(x, kernel, strides=1, padding="SAME") * (9.0 / inside)[..., None]
+    """``guided.guided_convolution`` as a plain convolution plus an exact class boundary.
 
-    pixels = tf.where(count < inside)  # (N, 3): batch, row, column
-    flat_x = tf.reshape(x, (-1, x.shape[-1]))
-    centre = (pixels[:, 0] * tf.cast(height, tf.int64) + pixels[:, 1]) * tf.cast(
-        width, tf.int64
-    ) + pixels[:, 2]
-    last = tf.cast(tf.shape(flat_x)[0] - 1, tf.int64)
-    exact = 0.0
-    for (dy, dx), counts in zip(TAPS, same, strict=True):
-        # A tap outside the image reads some pixel, which the weight of zero discards.
-        index = centre + (dy - 1) * tf.cast(width, tf.int64) + (dx - 1)
-        weight = tf.cast(tf.gather_nd(counts, pixels), x.dtype)[:, None]
-        taps = tf.gather(flat_x, tf.clip_by_value(index, 0, last)) * weight
-        exact += tf.matmul(taps, kernel[dy, dx])
-    exact *= (9.0 / tf.gather_nd(count, pixels))[:, None]
-    return tf.tensor_scatter_nd_update(plain, pixels, exact)
+    Whether a tap counts is symmetric in its two pixels, so the gradient with respect to ``x`` is
+    the same operation with the kernel turned around, and nothing has to be scattered.
+    """
+    neighbourhood = _Neighbourhood(labels, x.dtype)
+    scale = 9.0 / neighbourhood.count[..., None]
+
+    def gradient(upstream):
+        upstream = upstream * scale
+        turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+        return (
+            neighbourhood.sum_taps(upstream, turned),
+            None,
+            neighbourhood.kernel_gradient(x, upstream, kernel.shape),
+        )
+
+    return neighbourhood.sum_taps(x, kernel) * scale, gradient
 
 
-def _taps_inside(height, width, dtype):
-    """(1, H, W) number of the nine taps that lie inside the image."""
-    rows = tf.nn.conv1d(tf.ones((1, height, 1), dtype), tf.ones((3, 1, 1), dtype), 1, "SAME")
-    columns = tf.nn.conv1d(tf.ones((1, width, 1), dtype), tf.ones((3, 1, 1), dtype), 1, "SAME")
-    return rows * tf.transpose(columns, (0, 2, 1))
+class _Neighbourhood:
+    """Which taps count, and the pixels at which not all taps inside the image do.
+
+    Args:
+        labels: (B, H, W) int32.
+        dtype: Of the features.
+    """
+
+    def __init__(self, labels, dtype):
+        height, width = (tf.cast(size, tf.int64) for size in tf.unstack(tf.shape(labels))[1:])
+        same = same_class(labels)
+        self.count = tf.add_n([tf.cast(s, dtype) for s in same])
+        inside = tf.add_n([tf.cast(s, dtype) for s in same_class(tf.zeros_like(labels))])
+        self.pixels = tf.where(self.count < inside)  # (N, 3): batch, row, column
+        centre = (self.pixels[:, 0] * height + self.pixels[:, 1]) * width + self.pixels[:, 2]
+        last = tf.size(labels, tf.int64) - 1
+        # A tap outside the image reads some pixel, which its weight of zero discards.
+        self.indices = [
+            tf.clip_by_value(centre + (dy - 1) * width + (dx - 1), 0, last) for dy, dx in TAPS
+        ]
+        self.weights = [tf.cast(tf.gather_nd(s, self.pixels), dtype)[:, None] for s in same]
+
+    def sum_taps(self, x, kernel):
+        """Sum over the taps that count, (B, H, W, C_out), not yet scaled."""
+        plain = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+        exact = tf.add_n(
+            [
+                tf.matmul(taps, kernel[dy, dx])
+                for taps, (dy, dx) in zip(self._gather(x), TAPS, strict=True)
+            ]
+        )
+        return tf.tensor_scatter_nd_update(plain, self.pixels, exact)
+
+    def kernel_gradient(self, x, upstream, shape):
+        """Gradient of :meth:`sum_taps` with respect to the kernel."""
+        at_boundary = tf.gather_nd(upstream, self.pixels)
+        elsewhere = tf.tensor_scatter_nd_update(upstream, self.pixels, tf.zeros_like(at_boundary))
+        plain = tf.raw_ops.Conv2DBackpropFilter(
+            input=x,
+            filter_sizes=shape,
+            out_backprop=elsewhere,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+        )
+        exact = [tf.matmul(taps, at_boundary, transpose_a=True) for taps in self._gather(x)]
+        return plain + tf.reshape(tf.stack(exact), shape)
+
+    def _gather(self, x):
+        flat = tf.reshape(x, (-1, x.shape[-1]))
+        for index, weight in zip(self.indices, self.weights, strict=True):
+            yield tf.gather(flat, index) * weight

@@ -1,0 +1,207 @@
+"""A model on disk: everything that turns an image into poses, in one folder.
+
+``bundle.json`` says what the network is and which objects it knows, ``weights.npz`` holds float16
+weights, ``README.md`` is the model card, if there is one. Nothing in a bundle is ever executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from casapose_ros.config import from_dict, to_dict
+from casapose_ros.errors import BundleError, ConfigError
+from casapose_ros.network import CASAPose, NetworkConfig, build_network
+from casapose_ros.network.weights import load_weights, save_weights
+from casapose_ros.objects import objects_from_json, objects_to_json
+from casapose_ros.score import ScoreCalibration
+from casapose_ros.settings import EstimatorConfig
+from casapose_ros.types import ObjectModel
+
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "bundle.json"
+WEIGHTS_FILE = "weights.npz"
+CARD_FILE = "README.md"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What ``bundle.json`` says.
+
+    Attributes:
+        path: The bundle's folder.
+        name: The model's name.
+        network: What the network is made of.
+        input_size: (width, height) in px that the network was trained for.
+        objects: The objects it knows, class ids 1..K in order.
+        estimator: Settings that suit this model.
+        score: Calibration of its score.
+    """
+
+    path: Path
+    name: str
+    network: NetworkConfig
+    input_size: tuple[int, int]
+    objects: tuple[ObjectModel, ...]
+    estimator: EstimatorConfig
+    score: ScoreCalibration
+
+
+@dataclass(frozen=True)
+class _Description:
+    """The keys of ``bundle.json``, in the order in which they are written."""
+
+    format: int
+    name: str
+    network: NetworkConfig
+    input_size: tuple[int, int]
+    estimator: EstimatorConfig
+    score: ScoreCalibration
+    weights_sha256: str
+    objects: Any
+
+
+def save_bundle(
+    path: str | Path,
+    network: CASAPose,
+    objects: Sequence[ObjectModel],
+    *,
+    name: str,
+    input_size: tuple[int, int],
+    estimator: EstimatorConfig | None = None,
+    score: ScoreCalibration | None = None,
+    card: str | None = None,
+) -> Bundle:
+    """Write a bundle, over an older one if there is any.
+
+    Args:
+        path: Folder; made if it does not exist.
+        network: A built network; its weights are stored as float16.
+        objects: One object for each of the network's classes 1..K.
+        name: The model's name.
+        input_size: (width, height) in px.
+        estimator: Settings that suit this model; the defaults if None.
+        score: Calibration of its score; none if None.
+        card: Text of the model card; None leaves the card as it is.
+
+    Raises:
+        BundleError: The objects do not fit the network, or the input size is not positive.
+        WeightsError: A weight is not finite, or becomes so as float16.
+    """
+    path = Path(path)
+    _check_fit(path, network.config, input_size, objects)
+    path.mkdir(parents=True, exist_ok=True)
+    new_weights = path / f".{WEIGHTS_FILE}.new"
+    save_weights(network, new_weights)
+    description = _Description(
+        format=FORMAT_VERSION,
+        name=name,
+        network=network.config,
+        input_size=input_size,
+        estimator=estimator or EstimatorConfig(),
+        score=score or ScoreCalibration(),
+        weights_sha256=_sha256(new_weights),
+        objects=objects_to_json(objects),
+    )
+    os.replace(new_weights, path / WEIGHTS_FILE)
+    (path / DESCRIPTION_FILE).write_text(json.dumps(to_dict(description), indent=1) + "\n")
+    if card is not None:
+        (path / CARD_FILE).write_text(card)
+    return load_bundle(path)
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle's description and check that its weights arrived whole.
+
+    Raises:
+        BundleError: The folder or a file in it is missing, the description is not JSON, has
+            another format version, a wrong or unknown key, or contradicts itself, or the
+            weights are not those that it was written with.
+    """
+    path = Path(path)
+    description = _read_description(path)
+    weights = path / WEIGHTS_FILE
+    if not weights.is_file():
+        raise BundleError(f"{weights}: no such file; the bundle is incomplete, copy it again")
+    if _sha256(weights) != description.weights_sha256:
+        raise BundleError(
+            f"{weights}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
+            "from another bundle, copy it again"
+        )
+    try:
+        objects = objects_from_json(description.objects, str(path / DESCRIPTION_FILE))
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+    _check_fit(path, description.network, description.input_size, objects)
+    return Bundle(
+        path=path,
+        name=description.name,
+        network=description.network,
+        input_size=description.input_size,
+        objects=objects,
+        estimator=description.estimator,
+        score=description.score,
+    )
+
+
+def load_network(bundle: Bundle) -> CASAPose:
+    """Build a bundle's network with its weights.
+
+    Raises:
+        WeightsError: The weights are for another K or variant, or hold NaN.
+    """
+    network = build_network(bundle.network)
+    load_weights(network, bundle.path / WEIGHTS_FILE)
+    return network
+
+
+def _read_description(path: Path) -> _Description:
+    file = path / DESCRIPTION_FILE
+    try:
+        values = json.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(
+            f"{path} is no model bundle: it has no {DESCRIPTION_FILE}; "
+            "bundles are made by 'casapose train' and 'casapose import-h5'"
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{file}: not valid JSON: {error}") from error
+    version = values.get("format") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{file}: format {version!r} is unknown; this version of casapose_ros reads format "
+            f"{FORMAT_VERSION}"
+        )
+    missing = [f.name for f in dataclasses.fields(_Description) if f.name not in values]
+    if missing:
+        raise BundleError(f"{file}: missing {', '.join(missing)}")
+    try:
+        return from_dict(_Description, values, str(file))
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+
+
+def _check_fit(
+    path: Path,
+    network: NetworkConfig,
+    input_size: tuple[int, int],
+    objects: Sequence[ObjectModel],
+) -> None:
+    if min(input_size) < 1:
+        raise BundleError(f"{path}: input size must be positive, got {input_size}")
+    class_ids = [obj.class_id for obj in objects]
+    if class_ids != list(range(1, network.num_objects + 1)):
+        raise BundleError(
+            f"{path}: the network knows {network.num_objects} objects, class ids 1 to "
+            f"{network.num_objects}; the object set has class ids {class_ids}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Meshes, object sets, rendering and data sets: what the network learns from."""

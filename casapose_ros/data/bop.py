@@ -1,0 +1,277 @@
+"""Data sets in the BOP format: scenes as folders of images, masks and ground truth.
+
+Millimetres live in the files alone: everything read here is in metres. See
+https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from casapose_ros.errors import CasaposeError, DatasetError
+from casapose_ros.types import CameraModel
+
+MM_PER_M = 1000.0
+IMAGE_FOLDERS = ("rgb", "gray")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif")
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """One object in one image. Fields that the data set does not have are None.
+
+    Attributes:
+        bop_id: The object's id in BOP.
+        R_cam_obj: (3, 3) float64.
+        t_cam_obj: (3,) float64 metres.
+        visib_fract: Visible pixels over all pixels of the silhouette, 0..1.
+        px_count_all: Pixels of the silhouette with nothing in front, also outside the image.
+        px_count_visib: Visible pixels.
+        bbox_obj: (x, y, width, height) px of the silhouette; -1 where it is empty.
+        bbox_visib: The same of the visible pixels.
+        mask_path: Mask of the visible pixels.
+    """
+
+    bop_id: int
+    R_cam_obj: np.ndarray
+    t_cam_obj: np.ndarray
+    visib_fract: float | None = None
+    px_count_all: int | None = None
+    px_count_visib: int | None = None
+    bbox_obj: tuple[int, int, int, int] | None = None
+    bbox_visib: tuple[int, int, int, int] | None = None
+    mask_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class BopFrame:
+    """One image of a data set and what is known about it.
+
+    Attributes:
+        scene_id: Number of the scene's folder.
+        image_id: Number of the image in the scene.
+        image_path: Colour (or grey) image.
+        camera: Pinhole camera; the image's size.
+        objects: Ground truth in the file's order.
+        depth_path: Depth image, or None.
+        depth_scale: Millimetres per unit of the depth image.
+    """
+
+    scene_id: int
+    image_id: int
+    image_path: Path
+    camera: CameraModel
+    objects: tuple[GroundTruth, ...]
+    depth_path: Path | None = None
+    depth_scale: float = 1.0
+
+    def load_image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB.
+
+        Raises:
+            DatasetError: The file is unreadable or of another size than the camera's.
+        """
+        return _load(self.image_path, cv2.IMREAD_COLOR, self.camera)[..., ::-1].copy()
+
+    def load_depth(self) -> np.ndarray:
+        """(H, W) float32 metres, 0 where unknown."""
+        if self.depth_path is None:
+            raise DatasetError(f"{self.image_path}: there is no depth image")
+        depth = _load(self.depth_path, cv2.IMREAD_UNCHANGED, self.camera)
+        return depth.astype(np.float32) * np.float32(self.depth_scale / MM_PER_M)
+
+    def load_mask(self, index: int) -> np.ndarray:
+        """(H, W) bool, visible pixels of ``objects[index]``."""
+        path = self.objects[index].mask_path
+        if path is None:
+            raise DatasetError(f"{self.image_path}: object {index} has no mask in mask_visib")
+        return _load(path, cv2.IMREAD_GRAYSCALE, self.camera) > 0
+
+
+@dataclass(frozen=True)
+class BopDataset:
+    """A split of a data set folder; iterate over it to get its frames, scene by scene.
+
+    Attributes:
+        path: The data set's folder.
+        split: For example ``train_pbr`` or ``test``.
+        skip_broken: Leave scenes out that cannot be read, and note why in ``problems``.
+        problems: Messages about the scenes left out so far.
+    """
+
+    path: Path
+    split: str
+    skip_broken: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    def scene_paths(self) -> list[Path]:
+        """Folders of the scenes, by number.
+
+        Raises:
+            DatasetError: The split is missing or empty.
+        """
+        folder = Path(self.path) / self.split
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such split of a BOP data set")
+        scenes = sorted(p for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+        if not scenes:
+            raise DatasetError(f"{folder}: no scene folders (000000, 000001, ...) in this split")
+        return scenes
+
+    def __iter__(self) -> Iterator[BopFrame]:
+        for scene in self.scene_paths():
+            try:
+                frames = read_scene(scene)
+            except DatasetError as error:
+                if not self.skip_broken:
+                    raise
+                self.problems.append(str(error))
+                continue
+            yield from frames
+
+
+def read_scene(path: str | Path) -> list[BopFrame]:
+    """Read the descriptions of all frames of a scene folder; images are loaded on demand.
+
+    Raises:
+        DatasetError: A file is missing, is broken or contradicts another; the message names it.
+    """
+    path = Path(path)
+    cameras = _read_json(path / "scene_camera.json")
+    truths = _read_json(path / "scene_gt.json")
+    info_path = path / "scene_gt_info.json"
+    infos = _read_json(info_path) if info_path.exists() else {}
+    images = _numbered_images(path)
+    masks = {p.name: p for p in (path / "mask_visib").glob("*.png")}
+    depths = {p.stem: p for p in (path / "depth").glob("*.png")}
+    size: tuple[int, int] | None = None
+    frames = []
+    for key in sorted(cameras, key=_number(path / "scene_camera.json")):
+        name = f"{int(key):06d}"
+        if name not in images:
+            raise DatasetError(f"{path}: image {name} of scene_camera.json is missing")
+        if size is None:
+            image = _load(images[name], cv2.IMREAD_COLOR, None)
+            size = image.shape[1], image.shape[0]
+        frames.append(
+            BopFrame(
+                scene_id=int(path.name),
+                image_id=int(key),
+                image_path=images[name],
+                camera=_camera(cameras[key], size, path / "scene_camera.json"),
+                objects=_truths(path, key, truths, infos, masks),
+                depth_path=depths.get(name),
+                depth_scale=float(cameras[key].get("depth_scale", 1.0)),
+            )
+        )
+    return frames
+
+
+def read_camera(path: str | Path) -> CameraModel:
+    """Read a BOP ``camera.json`` (fx, fy, cx, cy, width, height).
+
+    Raises:
+        DatasetError: The file is missing, broken or incomplete.
+    """
+    path = Path(path)
+    values = _read_json(path)
+    try:
+        fx, fy, cx, cy = (float(values[k]) for k in ("fx", "fy", "cx", "cy"))
+        width, height = int(values["width"]), int(values["height"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: expected fx, fy, cx, cy, width, height: {error}") from error
+    return CameraModel(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), width, height)
+
+
+def _truths(
+    path: Path, key: str, truths: dict[str, Any], infos: dict[str, Any], masks: dict[str, Path]
+) -> tuple[GroundTruth, ...]:
+    if key not in truths:
+        raise DatasetError(f"{path / 'scene_gt.json'}: image {key} has no ground truth")
+    entries = truths[key]
+    extras = infos.get(key, [{}] * len(entries))
+    if len(extras) != len(entries):
+        raise DatasetError(
+            f"{path / 'scene_gt_info.json'}: image {key} has {len(extras)} objects, "
+            f"but {len(entries)} in scene_gt.json"
+        )
+    found = []
+    for index, (entry, extra) in enumerate(zip(entries, extras, strict=True)):
+        try:
+            R = np.array(entry["cam_R_m2c"], dtype=np.float64).reshape(3, 3)
+            t = np.array(entry["cam_t_m2c"], dtype=np.float64).reshape(3) / MM_PER_M
+            bop_id = int(entry["obj_id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{path / 'scene_gt.json'}: image {key}, object {index}: expected obj_id, "
+                f"cam_R_m2c (9 numbers) and cam_t_m2c (3 numbers): {error!r}"
+            ) from error
+        mask = masks.get(f"{int(key):06d}_{index:06d}.png")
+        found.append(GroundTruth(bop_id, R, t, mask_path=mask, **_info(extra)))
+    return tuple(found)
+
+
+def _info(extra: dict[str, Any]) -> dict[str, Any]:
+    values = {k: extra.get(k) for k in ("visib_fract", "px_count_all", "px_count_visib")}
+    for name in ("bbox_obj", "bbox_visib"):
+        values[name] = tuple(extra[name]) if name in extra else None
+    return values
+
+
+def _camera(entry: dict[str, Any], size: tuple[int, int], path: Path) -> CameraModel:
+    try:
+        K = np.array(entry["cam_K"], dtype=np.float64).reshape(3, 3)
+        return CameraModel(K, *size)
+    except (KeyError, TypeError, CasaposeError) as error:
+        raise DatasetError(f"{path}: bad cam_K: {error!r}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: cam_K must have 9 numbers: {error}") from error
+
+
+def _numbered_images(path: Path) -> dict[str, Path]:
+    for folder in IMAGE_FOLDERS:
+        if (path / folder).is_dir():
+            files = (path / folder).iterdir()
+            return {p.stem: p for p in files if p.suffix.lower() in IMAGE_SUFFIXES}
+    raise DatasetError(f"{path}: no image folder ({' or '.join(IMAGE_FOLDERS)})")
+
+
+def _number(path: Path) -> Any:
+    def number(key: str) -> int:
+        try:
+            return int(key)
+        except ValueError as error:
+            raise DatasetError(f"{path}: image ids must be numbers, got {key!r}") from error
+
+    return number
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: broken JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise DatasetError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _load(path: Path, mode: int, camera: CameraModel | None) -> np.ndarray:
+    image = cv2.imread(str(path), mode)
+    if image is None:
+        raise DatasetError(f"{path}: not a readable image")
+    if camera is not None and image.shape[:2] != (camera.height, camera.width):
+        raise DatasetError(
+            f"{path}: {image.shape[1]}x{image.shape[0]} px, "
+            f"but the scene's images have {camera.width}x{camera.height}"
+        )
+    return image

@@ -1,0 +1,113 @@
+"""Unit solids for tables and distractors: each fits a cube of edge 1 about the origin, z up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from casapose_ros.data.meshes import Mesh
+
+TABLE = "table"
+"""Name of the flat unit square that is stretched to a table top."""
+
+def primitive_meshes() -> dict[str, Mesh]:
+    """The table top and the distractors' shapes by name, with texture coordinates."""
+    turn = np.linspace(0, 2 * np.pi, 33)
+    arc = np.linspace(-np.pi / 2, np.pi / 2, 17)
+    disc = [(0, -0.5), (0.5, -0.5), (0.5, -0.5)]
+    return {
+        TABLE: _table(),
+        "box": _extruded([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]),
+        "wedge": _extruded([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)]),
+        "hexagon": _extruded(_polygon(6)),
+        "ell": _extruded(
+            [(-0.5, -0.5), (0.5, -0.5), (0.5, -0.1), (-0.1, -0.1), (-0.1, 0.5), (-0.5, 0.5)]
+        ),
+        "cylinder": _turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
+        "cone": _turned([*disc, (0.02, 0.5)], turn),
+        "bottle": _turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
+        "sphere": _turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
+    }
+
+
+DISTRACTORS = ("box", "wedge", "hexagon", "ell", "cylinder", "cone", "bottle", "sphere")
+"""Names of the solids that stand about as clutter."""
+
+
+def _table() -> Mesh:
+    """Four squares with the texture mirrored from one to the next, so that no seam shows."""
+    y, x = (a.ravel() for a in np.meshgrid([-0.5, 0, 0.5], [-0.5, 0, 0.5], indexing="ij"))
+    corner = np.array([0, 1, 3, 4])
+    triangles = np.concatenate(
+        [np.stack([corner, corner + 1, corner + 4]), np.stack([corner, corner + 4, corner + 3])],
+        axis=1,
+    ).T
+    vertices = np.stack([x, y, 0 * x], axis=1)
+    uv = 1 - 2 * np.abs(vertices[:, :2])
+    return _mesh(vertices, triangles, np.tile([0.0, 0.0, 1.0], (9, 1)), uv)
+
+
+def _polygon(sides: int) -> list[tuple[float, float]]:
+    angles = np.arange(sides) * 2 * np.pi / sides
+    return [(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in angles]
+
+
+def _extruded(outline: list[tuple[float, float]]) -> Mesh:
+    """A straight prism over an outline that is seen whole from its first corner."""
+    below = [(x, y, -0.5) for x, y in outline]
+    above = [(x, y, 0.5) for x, y in outline]
+    n = len(outline)
+    sides = [[below[i], below[(i + 1) % n], above[(i + 1) % n], above[i]] for i in range(n)]
+    return _flat_faces([[below[0], *below[:0:-1]], above, *sides])
+
+
+def _flat_faces(faces: list[list[tuple[float, float, float]]]) -> Mesh:
+    """Polygons (as fans from their first vertex) with one normal and one texture each."""
+    vertices, normals, uv, triangles = [], [], [], []
+    for face in faces:
+        points = np.array(face, dtype=float)
+        edge = points[1] - points[0]
+        edge /= np.linalg.norm(edge)
+        normal = np.cross(edge, points[-1] - points[0])
+        normal /= np.linalg.norm(normal)
+        start = sum(len(v) for v in vertices)
+        flat = (points - points[0]) @ np.stack([edge, np.cross(normal, edge)]).T
+        vertices.append(points)
+        normals.append(np.tile(normal, (len(points), 1)))
+        uv.append((flat - flat.min(axis=0)) / np.ptp(flat, axis=0).max())
+        triangles += [(start, start + i, start + i + 1) for i in range(1, len(points) - 1)]
+    return _mesh(np.concatenate(vertices), triangles, np.concatenate(normals), np.concatenate(uv))
+
+
+def _turned(profile: list[tuple[float, float]], turn: np.ndarray) -> Mesh:
+    """A profile of (radius, height) turned about z; doubled points make a sharp edge."""
+    points = np.array(profile, dtype=float)
+    tangents = np.gradient(points, axis=0)
+    for i in np.flatnonzero((np.diff(points, axis=0) == 0).all(axis=1)):
+        tangents[i], tangents[i + 1] = points[i] - points[i - 1], points[i + 2] - points[i + 1]
+    slopes = np.stack([tangents[:, 1], -tangents[:, 0]], axis=1)
+    slopes /= np.linalg.norm(slopes, axis=1, keepdims=True)
+    cosine, sine = np.cos(turn)[:, None], np.sin(turn)[:, None]
+
+    def spin(radial: np.ndarray, axial: np.ndarray) -> np.ndarray:
+        ones = np.ones_like(cosine)
+        return np.stack([radial * cosine, radial * sine, axial * ones], axis=-1).reshape(-1, 3)
+
+    columns, rows = len(turn), len(points)
+    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    around, along = turn[:, None] / turn[-1], length[None] / length[-1]
+    uv = np.stack(np.broadcast_arrays(around, along), axis=-1)
+    i, j = np.meshgrid(np.arange(columns - 1), np.arange(rows - 1), indexing="ij")
+    corner = (i * rows + j).reshape(-1)
+    triangles = np.concatenate(
+        [
+            np.stack([corner, corner + rows, corner + rows + 1], axis=1),
+            np.stack([corner, corner + rows + 1, corner + 1], axis=1),
+        ]
+    )
+    vertices, normals = spin(*points.T), spin(*slopes.T)
+    return _mesh(vertices, triangles, normals, uv.reshape(-1, 2))
+
+
+def _mesh(vertices: np.ndarray, triangles: object, normals: np.ndarray, uv: np.ndarray) -> Mesh:
+    # No texture of its own: every instance brings one.
+    return Mesh(vertices, np.array(triangles, dtype=np.int32), normals, uv)

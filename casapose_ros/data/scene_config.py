@@ -1,0 +1,118 @@
+"""Settings of a synthetic scenario: which objects are seen from where, under which conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from casapose_ros.data.effects import EffectsConfig
+from casapose_ros.errors import ConfigError
+from casapose_ros.types import CameraModel
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """A pinhole camera; ``cx``, ``cy`` count pixel centres at integers, as calibrations do."""
+
+    width: int = 640
+    height: int = 480
+    fx: float = 600.0
+    fy: float = 600.0
+    cx: float = 319.5
+    cy: float = 239.5
+
+    def model(self) -> CameraModel:
+        K = np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+        return CameraModel(K, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class LightConfig:
+    """Linear light; about 1 in all shows a white sheet on the table as white.
+
+    Attributes:
+        ambient: Light from all around.
+        key: Strength of the lamp that casts the shadows.
+        key_elevation_deg: Its height above the table, seen from the objects.
+        key_distance_m: Its distance; far lamps act like the sun.
+        fill_count: Number of further lamps, without shadows; at most 3.
+        fill: Strength of each of them.
+        tint: Largest deviation of a lamp's colour channels from white.
+        shadow_blur_m: Half-width of the shadows' edge.
+    """
+
+    ambient: tuple[float, float] = (0.2, 0.5)
+    key: tuple[float, float] = (0.4, 0.9)
+    key_elevation_deg: tuple[float, float] = (30.0, 80.0)
+    key_distance_m: tuple[float, float] = (0.7, 4.0)
+    fill_count: tuple[int, int] = (0, 2)
+    fill: tuple[float, float] = (0.05, 0.3)
+    tint: float = 0.15
+    shadow_blur_m: tuple[float, float] = (0.001, 0.01)
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """Ranges from which scenes are drawn. Counts include both ends.
+
+    Attributes:
+        objects: Names of the objects to draw from; empty for all of the set.
+        object_count: Different objects per scene.
+        azimuth_deg: Camera's bearing about the object's z axis; 0 looks along the object's +y,
+            90 is seen from its +x side.
+        elevation_deg: Camera's height above the table, seen from the object's origin.
+        roll_deg: Camera's turn about its optical axis.
+        distance_m: From the camera to the object's origin.
+        spacing: Distance between neighbours over the sum of their footprints' radii; small
+            values crowd them, which is what makes them hide each other.
+        centre_margin_px: Least distance of an object's projected origin from the image border.
+        other_face_probability: How often an object rests on another face than the one below it
+            in its own frame; 0 means always upright.
+        distractor_count: Random solids among the objects.
+        distractor_size_m: Extent of a distractor along each of its axes.
+        table_size_m: Edge of the square table; beyond it there is background.
+        specular: Strength of highlights.
+        shininess: Exponent of highlights.
+        camera: The camera.
+        light: Lamps and shadows.
+        effects: What the camera does to the image.
+    """
+
+    objects: tuple[str, ...] = ()
+    object_count: tuple[int, int] = (2, 3)
+    azimuth_deg: tuple[float, float] = (-180.0, 180.0)
+    elevation_deg: tuple[float, float] = (10.0, 80.0)
+    roll_deg: tuple[float, float] = (-15.0, 15.0)
+    distance_m: tuple[float, float] = (0.3, 0.8)
+    spacing: tuple[float, float] = (0.6, 1.3)
+    centre_margin_px: float = 20.0
+    other_face_probability: float = 0.0
+    distractor_count: tuple[int, int] = (0, 3)
+    distractor_size_m: tuple[float, float] = (0.02, 0.1)
+    table_size_m: tuple[float, float] = (0.8, 3.0)
+    specular: tuple[float, float] = (0.0, 0.3)
+    shininess: tuple[float, float] = (5.0, 60.0)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    light: LightConfig = field(default_factory=LightConfig)
+    effects: EffectsConfig = field(default_factory=EffectsConfig)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.object_count[0] < 1:
+            raise ConfigError(f"object_count: at least one object is needed: {self.object_count}")
+        if not 0 < self.elevation_deg[0] <= self.elevation_deg[1] <= 90:
+            raise ConfigError(
+                f"elevation_deg: the camera must be above the table, got {self.elevation_deg}"
+            )
+        if self.light.fill_count[1] > 3:
+            raise ConfigError(f"fill_count: at most 3 fill lamps, got {self.light.fill_count}")
+        check_ranges(self.light)
+
+
+def check_ranges(config: object) -> None:
+    """Refuse a settings object with a range whose lower end is above its upper end."""
+    for name, value in vars(config).items():
+        is_range = isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str)
+        if is_range and value[0] > value[1]:
+            raise ConfigError(f"{name}: the lower end of {value} is above the upper end")

@@ -1,0 +1,212 @@
+"""From one image to the poses of all known objects. Read this file first.
+
+    image -> network -> fields -> regions -> keypoints -> poses
+
+1. ``framing`` scales and pads the camera's image to what the network takes.
+2. ``network`` gives, for each pixel, which object it shows (``labels``), in which direction that
+   object's nine keypoints lie (``vectors``) and how far to trust each direction (``confidence``).
+3. ``keypoints.components`` chooses the pixels that speak for each object.
+4. ``keypoints.regression`` (or ``keypoints.voting``) intersects their directions: nine 2D points
+   per object, each with a covariance.
+5. ``pnp`` finds the pose that projects the object's 3D keypoints onto them.
+6. ``score`` says how far to trust that pose.
+
+:meth:`PoseEstimator.run` below is these steps in this order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from casapose_ros.bundle import load_bundle, load_network
+from casapose_ros.errors import CameraError, ConfigError, ImageError
+from casapose_ros.framing import REFERENCE_AREA, Framing, parse_network_size
+from casapose_ros.keypoints.components import find_regions
+from casapose_ros.keypoints.regression import regress_keypoints
+from casapose_ros.keypoints.voting import vote_keypoints
+from casapose_ros.network.inference import FieldPredictor
+from casapose_ros.pnp import solve_pnp
+from casapose_ros.score import ScoreCalibration, raw_score
+from casapose_ros.settings import EstimatorConfig
+from casapose_ros.types import CameraModel, Estimate, Fields, Keypoints, ObjectModel, ObjectPose
+
+VOTING_SEED = 0
+"""Every image starts the voting's draws anew: the same image always gives the same poses."""
+
+
+class PoseEstimator:
+    """RGB image and camera in, object poses out.
+
+    Args:
+        predictor: Maps an (H, W, 3) uint8 RGB image, H and W multiples of 8, to
+            :class:`~casapose_ros.types.Fields` of the same size.
+        objects: The known objects, class ids 1..K in order.
+        input_size: (width, height) in px that the network was trained for.
+        config: Settings; the defaults if None.
+        calibration: Turns raw scores into probabilities; leaves them as they are if None.
+        name: The model's name.
+        clock: Seconds, for the times per stage.
+
+    Raises:
+        ConfigError: ``config.objects`` names an object that is not among ``objects``.
+    """
+
+    def __init__(
+        self,
+        predictor: Callable[[np.ndarray], Fields],
+        objects: Sequence[ObjectModel],
+        input_size: tuple[int, int],
+        config: EstimatorConfig | None = None,
+        calibration: ScoreCalibration | None = None,
+        name: str = "",
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.predictor = predictor
+        self.objects = tuple(objects)
+        self.input_size = input_size
+        self.config = config or EstimatorConfig()
+        self.calibration = calibration or ScoreCalibration()
+        self.name = name
+        self.clock = clock
+        _check_names(self.config.objects, [obj.name for obj in self.objects])
+
+    @classmethod
+    def load(cls, path: str | Path, config: EstimatorConfig | None = None) -> PoseEstimator:
+        """Read a model bundle.
+
+        Args:
+            path: The bundle's folder.
+            config: Settings; by default those in the bundle.
+
+        Raises:
+            BundleError: The bundle cannot be used; see :mod:`casapose_ros.bundle`.
+        """
+        bundle = load_bundle(path)
+        return cls(
+            FieldPredictor(load_network(bundle)),
+            bundle.objects,
+            bundle.input_size,
+            config or bundle.estimator,
+            bundle.score,
+            bundle.name,
+        )
+
+    def with_config(self, config: EstimatorConfig) -> PoseEstimator:
+        """The same model with other settings; shares the network."""
+        return PoseEstimator(
+            self.predictor,
+            self.objects,
+            self.input_size,
+            config,
+            self.calibration,
+            self.name,
+            self.clock,
+        )
+
+    def estimate(self, image: np.ndarray, camera: CameraModel) -> list[ObjectPose]:
+        """Poses of the objects in an image, best score first; see :meth:`run`."""
+        return self.run(image, camera).objects
+
+    def run(self, image: np.ndarray, camera: CameraModel) -> Estimate:
+        """Estimate poses and keep the network's fields and the time of each stage.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, any size.
+            camera: The camera that took it, at the same size.
+
+        Raises:
+            ImageError: The image is not (H, W, 3) uint8 or has no pixels.
+            CameraError: The camera is calibrated for another image size.
+        """
+        _check_input(image, camera)
+        times = [self.clock()]
+        framing = Framing.fit((camera.width, camera.height), self._network_size())
+        network_image = framing.to_network(image)
+        times.append(self.clock())
+        fields = framing.crop(self.predictor(network_image))
+        times.append(self.clock())
+        keypoints = [framing.to_image(found) for found in self._find_keypoints(fields)]
+        times.append(self.clock())
+        poses = [self._estimate_pose(found, camera) for found in keypoints]
+        objects = [p for p in poses if p is not None and p.score >= self.config.score_threshold]
+        objects.sort(key=lambda pose: -pose.score)
+        times.append(self.clock())
+        stages = ("preprocess", "network", "keypoints", "pnp")
+        return Estimate(objects, fields, dict(zip(stages, np.diff(times).tolist(), strict=True)))
+
+    def _network_size(self) -> tuple[int, int] | None:
+        size = self.config.network_size
+        return self.input_size if size is None else parse_network_size(size)
+
+    def _find_keypoints(self, fields: Fields) -> list[Keypoints]:
+        """Keypoints of every object with enough pixels, in px of the fields."""
+        area = fields.labels.size / REFERENCE_AREA
+        regions = find_regions(
+            fields.labels,
+            self.config.component,
+            self.config.min_component_pixels * area,
+            self.config.min_pixels * area,
+        )
+        if self.config.keypoint_method == "ransac":
+            found = vote_keypoints(fields, regions, np.random.default_rng(VOTING_SEED))
+        else:
+            found = regress_keypoints(fields, regions)
+        wanted = self.config.objects
+        return [k for k in found if not wanted or self.objects[k.class_id - 1].name in wanted]
+
+    def _estimate_pose(self, keypoints: Keypoints, camera: CameraModel) -> ObjectPose | None:
+        """The pose that explains an object's keypoints, both in px of the camera's image."""
+        obj = self.objects[keypoints.class_id - 1]
+        image_scale = np.sqrt(camera.width * camera.height / REFERENCE_AREA)
+        max_error = self.config.max_reprojection_error * image_scale
+        solution = solve_pnp(obj.keypoints, keypoints, camera, max_error)
+        if solution is None:
+            return None
+        focal_length = np.sqrt(camera.K[0, 0] * camera.K[1, 1])
+        apparent_size = focal_length * obj.diameter / solution.t_cam_obj[2]
+        score = raw_score(keypoints.mask_probability, solution.reprojection_error, apparent_size)
+        valid = keypoints.valid
+        return ObjectPose(
+            name=obj.name,
+            class_id=obj.class_id,
+            instance_id=keypoints.instance_id,
+            score=self.calibration(score),
+            R_cam_obj=solution.R_cam_obj,
+            t_cam_obj=solution.t_cam_obj,
+            covariance=solution.covariance,
+            keypoints=np.where(valid[:, None], keypoints.points, np.nan),
+            keypoint_covariances=np.where(valid[:, None, None], keypoints.covariances, np.nan),
+            box=keypoints.box,
+            visible_pixels=keypoints.pixels,
+            reprojection_error=solution.reprojection_error,
+        )
+
+
+def _check_input(image: np.ndarray, camera: CameraModel) -> None:
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
+        got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"expected an (H, W, 3) RGB image, got {got}")
+    if image.dtype != np.uint8:
+        raise ImageError(f"expected a uint8 image with values 0..255, got {image.dtype}")
+    if image.size == 0:
+        raise ImageError(f"the image has no pixels: shape {image.shape}")
+    height, width = image.shape[:2]
+    if (width, height) != (camera.width, camera.height):
+        raise CameraError(
+            f"the camera is calibrated for {camera.width}x{camera.height} images, got one of "
+            f"{width}x{height}; calibrate at this size, or convert the calibration with "
+            "geometry.resize_camera if the image was only resized"
+        )
+
+
+def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"the model has no object {name!r}; {hint}")

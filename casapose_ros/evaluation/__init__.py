@@ -1,0 +1,1 @@
+"""How good the poses are: errors, matching to ground truth, and the report."""

@@ -1,0 +1,146 @@
+"""From single matches to the figures of a report: per object and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from casapose_ros.evaluation import metrics
+from casapose_ros.evaluation.matching import Judgement, Match, Outcome
+
+AUC_LIMIT = 0.1
+"""Upper end of the ADD(-S) curve whose area is reported, metres (PoseCNN)."""
+TOTAL = "all"
+"""Name of the summary over all objects."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How one object, or all together, fared.
+
+    Recalls are over the targets: true objects that show enough of themselves. Medians and means
+    are over the targets that have an estimate, and NaN without any.
+
+    Attributes:
+        name: The object's name, or ``TOTAL``.
+        targets: True objects asked for.
+        found: Targets with an estimate, right or wrong.
+        recall_add_10: Fraction with ADD(-S) below 10 % of the diameter.
+        recall_add_20: Fraction with ADD(-S) below 20 % of the diameter.
+        auc_add: Area under the ADD(-S) recall curve up to 0.1 m, 0..1.
+        recall_projection: Fraction with a 2D projection error below 5 px.
+        recall_5cm_5deg: Fraction with translation below 5 cm and rotation below 5 degrees.
+        median_rotation: Degrees.
+        median_translation: Metres.
+        mean_keypoints: Px.
+        median_keypoints: Px.
+        mean_mask_iou: Over the targets, 0..1; NaN where masks are unknown.
+        estimates: What the model said, whatever the visibility of the object.
+        correct: Estimates with ADD(-S) below 10 % of the diameter.
+        wrong: Estimates of an object that is in the image, with another pose.
+        absent: Estimates of an object that is not in the image.
+    """
+
+    name: str
+    targets: int
+    found: int
+    recall_add_10: float
+    recall_add_20: float
+    auc_add: float
+    recall_projection: float
+    recall_5cm_5deg: float
+    median_rotation: float
+    median_translation: float
+    mean_keypoints: float
+    median_keypoints: float
+    mean_mask_iou: float
+    estimates: int
+    correct: int
+    wrong: int
+    absent: int
+
+    @property
+    def absent_rate(self) -> float:
+        """Estimates of absent objects per estimate: the false positives of the project's bar."""
+        return self.absent / self.estimates if self.estimates else 0.0
+
+    @property
+    def wrong_rate(self) -> float:
+        """Estimates with a wrong pose of a present object per estimate."""
+        return self.wrong / self.estimates if self.estimates else 0.0
+
+
+def summarise(
+    judgements: Sequence[Judgement], names: Sequence[str], min_visibility: float
+) -> list[Summary]:
+    """One summary per object in the order of ``names``, and the total at the end.
+
+    Args:
+        judgements: One per frame.
+        names: All objects of the model, also those that no image shows.
+        min_visibility: Visible fraction from which a true object is a target.
+    """
+    matches = all_matches(judgements)
+    summaries = []
+    for name in names:
+        mine = [m for m in matches if m.name == name]
+        ious = [j.mask_ious[name] for j in judgements if name in j.mask_ious]
+        summaries.append(_summarise(mine, name, min_visibility, ious))
+    every_iou = [iou for j in judgements for iou in j.mask_ious.values()]
+    return [*summaries, _summarise(matches, TOTAL, min_visibility, every_iou)]
+
+
+def all_matches(judgements: Sequence[Judgement]) -> list[Match]:
+    """The matches of all frames."""
+    return [match for judgement in judgements for match in judgement.matches]
+
+
+def target_errors(matches: Sequence[Match], min_visibility: float, measure: str) -> np.ndarray:
+    """(N,) one error per target, infinite where it was missed.
+
+    Args:
+        matches: Matches of all images.
+        min_visibility: Visible fraction from which a true object is a target.
+        measure: A field of ``PoseErrors``.
+    """
+    targets = (m for m in matches if m.is_target(min_visibility))
+    return np.array([getattr(m.errors, measure) for m in targets], dtype=np.float64)
+
+
+def _summarise(
+    matches: Sequence[Match], name: str, min_visibility: float, mask_ious: Sequence[float]
+) -> Summary:
+    errors = {
+        measure: target_errors(matches, min_visibility, measure)
+        for measure in ("add", "add_relative", "projection", "rotation", "translation", "keypoints")
+    }
+    found = [m for m in matches if m.is_target(min_visibility) and m.is_estimate]
+    outcomes = [m.outcome for m in matches]
+    # Both bounds at once: the larger of the two errors, each in units of its threshold.
+    five_five = np.maximum(errors["translation"] / 0.05, errors["rotation"] / 5)
+    return Summary(
+        name=name,
+        targets=len(errors["add"]),
+        found=len(found),
+        recall_add_10=metrics.recall(errors["add_relative"], 0.1),
+        recall_add_20=metrics.recall(errors["add_relative"], 0.2),
+        auc_add=metrics.recall_auc(errors["add"], AUC_LIMIT),
+        recall_projection=metrics.recall(errors["projection"], 5),
+        recall_5cm_5deg=metrics.recall(five_five, 1),
+        median_rotation=_finite(np.median, errors["rotation"]),
+        median_translation=_finite(np.median, errors["translation"]),
+        mean_keypoints=_finite(np.mean, errors["keypoints"]),
+        median_keypoints=_finite(np.median, errors["keypoints"]),
+        mean_mask_iou=_finite(np.mean, np.asarray(mask_ious, dtype=np.float64)),
+        estimates=sum(m.is_estimate for m in matches),
+        correct=outcomes.count(Outcome.CORRECT),
+        wrong=outcomes.count(Outcome.WRONG),
+        absent=outcomes.count(Outcome.ABSENT),
+    )
+
+
+def _finite(statistic, values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(statistic(values)) if values.size else float("nan")

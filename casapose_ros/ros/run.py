@@ -1,0 +1,41 @@
+"""From the command line to a spinning node and out again, however it is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+from casapose_ros.errors import CasaposeError
+
+
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
+    """Make a node and spin it until Ctrl-C, SIGTERM or a shutdown of its context.
+
+    Bad parameters end the program with status 1 and one line on stderr.
+
+    Args:
+        make_node: Makes the node once ROS is initialised.
+        args: Command line arguments; those of the process if None.
+    """
+    # rclpy's own handler ends the spin and then calls this one. Python's default handler would
+    # raise KeyboardInterrupt wherever the program stands: at a second Ctrl-C inside the clean-up.
+    signal.signal(signal.SIGINT, lambda signum, stack: None)
+    rclpy.init(args=args)
+    try:
+        node = make_node()
+        try:
+            rclpy.spin(node)
+        except ExternalShutdownException:
+            pass
+        finally:
+            node.destroy_node()
+    except (CasaposeError, ParameterException) as error:
+        sys.exit(f"cannot start: {error}")
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,64 @@
+"""What a user may set about the estimation: stored in bundles, read from YAML or ROS parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from casapose_ros.errors import ConfigError
+from casapose_ros.framing import parse_network_size
+from casapose_ros.keypoints.components import COMPONENTS
+
+KEYPOINT_METHODS = ("dkr", "ransac")
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """Settings of :class:`~casapose_ros.estimator.PoseEstimator`.
+
+    Counts and distances in pixels are meant at 640x480 and follow the image's size, so that one
+    setting means the same fraction of the view at any resolution.
+
+    Attributes:
+        min_pixels: Objects with fewer mask pixels are left out (paper section 4).
+        min_component_pixels: Smaller connected components are no components.
+        component: Mask pixels that are used: ``largest``, ``second`` or ``all``.
+        keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).
+        max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
+        score_threshold: Poses with a lower score are left out, 0..1.
+        objects: Names of the objects to report; empty means all.
+        network_size: Overrides the bundle's input size: ``WxH``, or ``native`` for the image's
+            own; None keeps it.
+    """
+
+    min_pixels: int = 200
+    min_component_pixels: int = 50
+    component: str = "largest"
+    keypoint_method: str = "dkr"
+    max_reprojection_error: float = 12.0
+    score_threshold: float = 0.0
+    objects: tuple[str, ...] = ()
+    network_size: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_pixels < 1 or self.min_component_pixels < 1:
+            raise ConfigError(
+                "min_pixels and min_component_pixels must be at least 1, got "
+                f"{self.min_pixels} and {self.min_component_pixels}"
+            )
+        if self.component not in COMPONENTS:
+            raise ConfigError(
+                f"unknown component {self.component!r}; known: {', '.join(COMPONENTS)}"
+            )
+        if self.keypoint_method not in KEYPOINT_METHODS:
+            raise ConfigError(
+                f"unknown keypoint_method {self.keypoint_method!r}; "
+                f"known: {', '.join(KEYPOINT_METHODS)}"
+            )
+        if not 0 < self.max_reprojection_error < float("inf"):
+            raise ConfigError(
+                f"max_reprojection_error must be positive px, got {self.max_reprojection_error}"
+            )
+        if not 0 <= self.score_threshold <= 1:
+            raise ConfigError(f"score_threshold must be in 0..1, got {self.score_threshold}")
+        if self.network_size is not None:
+            parse_network_size(self.network_size)

@@ -1,0 +1,76 @@
+"""Everything that defines a training run; read from YAML by ``casapose train --config``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from casapose_ros.errors import ConfigError
+from casapose_ros.network.model import NetworkConfig
+from casapose_ros.training.batches import CropConfig
+from casapose_ros.training.trainer import LossWeights
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run.
+
+    Attributes:
+        objects: Names of the objects to learn, classes 1..K in this order; empty means all.
+        variant: Network variant, see :class:`~casapose_ros.network.NetworkConfig`.
+        width: Width multiplier.
+        vector_decoder: Channels of decoder 2; None follows ``width``.
+        input_size: (width, height) of the network's input, px.
+        crop: How crops are taken.
+        batch_size: Crops per step.
+        steps: Length of the run.
+        seed: Of weights and batches.
+        optimizer: ``adam`` or ``muon``.
+        learning_rate: Peak, reached after ``warmup_steps``; falls to zero by a cosine.
+        warmup_steps: Steps from zero to the peak.
+        weight_decay: Decoupled weight decay.
+        loss_weights: At the start of the run.
+        final_loss_weights: At its end, reached linearly.
+        ema_decay: Of the averaged weights per step; they are the ones that are validated and kept.
+        validate_every: Steps between validations; each also writes the bundle.
+        validation_frames: Number of held-out frames to validate on.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    objects: tuple[str, ...] = ()
+    variant: str = "c_gcu5"
+    width: float = 1.0
+    vector_decoder: tuple[int, ...] | None = None
+    input_size: tuple[int, int] = (640, 480)
+    crop: CropConfig = field(default_factory=CropConfig)
+    batch_size: int = 8
+    steps: int = 20000
+    seed: int = 0
+    optimizer: str = "muon"
+    learning_rate: float = 3e-3
+    warmup_steps: int = 300
+    weight_decay: float = 1e-4
+    loss_weights: LossWeights = field(default_factory=LossWeights)
+    final_loss_weights: LossWeights = field(default_factory=LossWeights)
+    ema_decay: float = 0.999
+    validate_every: int = 1000
+    validation_frames: int = 100
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "steps", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate must be positive, got {self.learning_rate}")
+        if min(self.input_size) < self.crop.size:
+            raise ConfigError(
+                f"crops of {self.crop.size} px do not fit into the input size {self.input_size}"
+            )
+        if any(side % 8 for side in self.input_size):
+            raise ConfigError(f"input_size must be multiples of 8, got {self.input_size}")
+
+    def network(self, num_objects: int) -> NetworkConfig:
+        """The network that this run trains."""
+        return NetworkConfig(num_objects, self.variant, self.width, self.vector_decoder)

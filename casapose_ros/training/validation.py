@@ -1,0 +1,87 @@
+"""How good the poses are while a network is still learning: the product's own path, measured.
+
+The training loop wraps its network once,
+
+    estimator = PoseEstimator(FieldPredictor(network), objects, input_size)
+
+and calls :func:`validate` now and then. Nothing here knows the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from casapose_ros.evaluation.calibration import fit_calibration
+from casapose_ros.evaluation.judging import Frame, judge
+from casapose_ros.evaluation.matching import Reference
+from casapose_ros.evaluation.summary import Summary, all_matches, summarise
+from casapose_ros.score import ScoreCalibration
+from casapose_ros.types import CameraModel, Estimate
+
+MIN_VISIBILITY = 0.4
+"""Visible fraction from which an object is asked for."""
+
+
+class Estimator(Protocol):
+    """What is validated; :class:`~casapose_ros.estimator.PoseEstimator` is one."""
+
+    def run(self, image: np.ndarray, camera: CameraModel) -> Estimate:
+        """Poses and fields of an (H, W, 3) uint8 RGB image."""
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Figures over all objects that are visible enough; NaN where there was nothing to measure.
+
+    Attributes:
+        keypoint_error: Mean over the poses found, px of the image.
+        median_keypoint_error: The same as a median, which a few lost poses do not move.
+        mask_iou: Mean, 0..1.
+        recall_add_10: Fraction with ADD(-S) below 10 % of the diameter.
+        recall_add_20: Fraction with ADD(-S) below 20 % of the diameter.
+        absent_rate: Estimates of objects not in the image, per estimate.
+        calibration: Makes the estimator's score the probability of a correct pose, provided
+            that the estimator had no calibration yet; goes into the bundle.
+        per_object: All figures for each object.
+    """
+
+    keypoint_error: float
+    median_keypoint_error: float
+    mask_iou: float
+    recall_add_10: float
+    recall_add_20: float
+    absent_rate: float
+    calibration: ScoreCalibration
+    per_object: tuple[Summary, ...]
+
+
+def validate(
+    estimator: Estimator, frames: Iterable[Frame], references: dict[str, Reference]
+) -> ValidationResult:
+    """Estimate the poses in held-out images and measure them.
+
+    Args:
+        estimator: The model as it is now.
+        frames: Images with their truth, for example from ``evaluation.datasets.read_frame``.
+        references: By name, every object that the model knows, for example from
+            ``evaluation.datasets.load_references``.
+    """
+    judgements = []
+    for frame in frames:
+        estimate = estimator.run(frame.image, frame.camera)
+        judgements.append(judge(frame, estimate, references, MIN_VISIBILITY))
+    *per_object, total = summarise(judgements, list(references), MIN_VISIBILITY)
+    return ValidationResult(
+        keypoint_error=total.mean_keypoints,
+        median_keypoint_error=total.median_keypoints,
+        mask_iou=total.mean_mask_iou,
+        recall_add_10=total.recall_add_10,
+        recall_add_20=total.recall_add_20,
+        absent_rate=total.absent_rate,
+        calibration=fit_calibration(all_matches(judgements)),
+        per_object=tuple(per_object),
+    )

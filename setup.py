@@ -1,0 +1,37 @@
+"""Installation with pip; a ROS workspace uses package.xml and CMakeLists.txt instead."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+MANIFEST = (Path(__file__).parent / "package.xml").read_text()
+
+MESHES = ["trimesh", "networkx", "pillow"]
+RENDER = [*MESHES, "moderngl"]
+TRAIN = [*RENDER, "matplotlib", "rich"]
+EVALUATE = ["matplotlib", "rich"]
+IMPORT = ["h5py"]
+
+setup(
+    name="casapose_ros",
+    version=re.search(r"<version>(.+)</version>", MANIFEST)[1],
+    description="6D poses of known objects from one RGB camera, for ROS 2",
+    license="Apache-2.0",
+    packages=find_packages(include=["casapose_ros", "casapose_ros.*"]),
+    python_requires=">=3.10",
+    # TensorFlow is left to an extra, because its two packages provide the same module.
+    install_requires=["numpy", "opencv-python-headless<5", "scipy", "keras>=3", "pyyaml"],
+    extras_require={
+        "cpu": ["tensorflow-cpu>=2.18"],
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+        "meshes": MESHES,
+        "render": RENDER,
+        "train": TRAIN,
+        "evaluate": EVALUATE,
+        "import": IMPORT,
+        "all": [*TRAIN, *EVALUATE, *IMPORT],
+        "dev": ["pytest", "ruff"],
+    },
+    entry_points={"console_scripts": ["casapose = casapose_ros.cli:main"]},
+)

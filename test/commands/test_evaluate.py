@@ -1,0 +1,166 @@
+"""``casapose evaluate`` on a small data set of boxes, with models whose mistakes are known."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from bop_folder import BopFolder
+from exact_fields import CAMERA, Scene, box_object, random_pose
+
+from casapose_ros import cli
+from casapose_ros.bundle import save_bundle
+from casapose_ros.commands.evaluate import evaluate
+from casapose_ros.errors import DatasetError
+from casapose_ros.estimator import PoseEstimator
+from casapose_ros.network import NetworkConfig, build_network
+
+OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
+FILES = {
+    "report.html",
+    "report.json",
+    "objects.csv",
+    "matches.csv",
+    "poses.json",
+    "boxes-model_boxes-test.csv",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six images, the two objects in turn."""
+    rng = np.random.default_rng(3)
+    images = [[(OBJECTS[i % 2], *random_pose(rng))] for i in range(6)]
+    return BopFolder(tmp_path / "boxes", OBJECTS, images)
+
+
+@pytest.fixture
+def measure(folder, tmp_path):
+    """Evaluate a predictor; ``change`` maps each of its poses to another, or to None."""
+
+    def run(predict=folder.predict, change=None, **options):
+        model = PoseEstimator(predict, OBJECTS, (640, 480), name="boxes_model")
+        if change is not None:
+            original = model.run
+
+            def run_changed(image, camera):
+                estimate = original(image, camera)
+                poses = [pose for pose in map(change, estimate.objects) if pose is not None]
+                return dataclasses.replace(estimate, objects=poses)
+
+            model.run = run_changed
+        settings = {"split": "test", "out": tmp_path / "out", "min_visibility": 0.4}
+        return evaluate(model, folder.path, **(settings | options))
+
+    return run
+
+
+def test_perfect_poses(measure, folder, tmp_path):
+    report = measure()
+    total = report.total
+    assert (report.frames, total.targets, total.found) == (6, 6, 6)
+    assert total.recall_add_10 == total.recall_projection == total.recall_5cm_5deg == 1
+    assert total.mean_mask_iou == 1 and total.median_keypoints < 0.01
+    assert (total.wrong, total.absent) == (0, 0)
+    assert report.network_size == (640, 480) and report.ignored == {}
+    assert set(report.times) == {"preprocess", "network", "keypoints", "pnp"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert "Worst frames" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_poses_two_diameters_away(measure, tmp_path):
+    def push(pose):
+        distance = 2 * OBJECTS[pose.class_id - 1].diameter
+        return dataclasses.replace(pose, t_cam_obj=pose.t_cam_obj + [0, 0, distance])
+
+    total = measure(change=push).total
+    assert total.recall_add_10 == total.recall_add_20 == 0
+    assert (total.found, total.wrong, total.absent) == (6, 6, 0)
+    assert total.wrong_rate == 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("off by 200 % of its diameter") == 2 * 6  # caption and alternative text
+
+
+def test_nothing_found(measure):
+    total = measure(predict=Scene(CAMERA, 2).predict).total
+    assert (total.targets, total.found, total.estimates) == (6, 0, 0)
+    assert total.recall_add_20 == 0 and total.absent_rate == 0
+
+
+def test_estimates_of_absent_objects_are_counted(measure):
+    def rename(pose):
+        other = OBJECTS[2 - pose.class_id]
+        return dataclasses.replace(pose, name=other.name, class_id=other.class_id)
+
+    total = measure(change=rename).total
+    assert (total.found, total.absent, total.absent_rate) == (0, 6, 1)
+
+
+def test_poses_are_written_as_predict_writes_them_and_as_bop_wants_them(measure, folder, tmp_path):
+    measure(limit=2)
+    entries = json.loads((tmp_path / "out" / "poses.json").read_text())["images"]
+    truths = json.loads((folder.scene_path / "scene_gt.json").read_text())
+    with (tmp_path / "out" / "boxes-model_boxes-test.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(entries) == len(rows) == 2
+    for index, (entry, row) in enumerate(zip(entries, rows, strict=True)):
+        (truth,) = truths[str(index)]
+        (pose,) = entry["objects"]
+        assert (row["scene_id"], row["im_id"]) == ("0", str(index))
+        assert int(row["obj_id"]) == pose["id"] == truth["obj_id"]
+        t = np.array(row["t"].split(), dtype=float)
+        np.testing.assert_allclose(t, truth["cam_t_m2c"], atol=0.1)
+        np.testing.assert_allclose(1000 * np.array(pose["t"]), t, atol=1e-5)
+
+
+def test_objects_that_the_model_does_not_know_are_named(folder, tmp_path):
+    images = [[(box_object(1), *random_pose(np.random.default_rng(1)))], []]
+    stranger = box_object(3)
+    images[1].append((stranger, *random_pose(np.random.default_rng(2))))
+    mixed = BopFolder(tmp_path / "mixed", [*OBJECTS, stranger], images)
+    model = PoseEstimator(Scene(CAMERA, 2).predict, OBJECTS, (640, 480), name="boxes")
+    report = evaluate(model, mixed.path, "test", tmp_path / "out", 0.4)
+    assert report.ignored == {13: 1} and report.total.targets == 1
+    knows_nothing = PoseEstimator(mixed.predict, [box_object(1, name="cup")], (640, 480))
+    knows_nothing.objects = (dataclasses.replace(OBJECTS[0], bop_id=99),)
+    with pytest.raises(DatasetError, match="nothing to evaluate"):
+        evaluate(knows_nothing, mixed.path, "test", tmp_path / "out", 0.4)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_run(measure, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="cannot write the report"):
+        measure(out=tmp_path / "file" / "out")
+
+
+def test_the_command_from_bundle_to_report(folder, tmp_path, capsys):
+    """An untrained network: the figures are bad, the path is the real one."""
+    network = build_network(NetworkConfig(num_objects=2, width=0.125))
+    save_bundle(tmp_path / "model", network, OBJECTS, name="untrained", input_size=(64, 48))
+    out = tmp_path / "out"
+    arguments = ["evaluate", folder.path, "--model", tmp_path / "model", "--out", out]
+    arguments += ["--network-size", "96x72", "--limit", "2", "--min-visibility", "0.5"]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    values = json.loads((out / "report.json").read_text())
+    assert values["frames"] == 2 and values["network_size"] == [96, 72]
+    assert values["min_visibility"] == 0.5
+    printed = capsys.readouterr().out
+    assert "untrained on boxes/test" in printed and "2 frames" in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--min-visibility", "1.5", "must be in 0..1, got 1.5"),
+        ("--limit", "0", "must be at least 1, got 0"),
+        ("--network-size", "big", "'big'"),
+        ("--split", "nowhere", "no such split"),
+    ],
+)
+def test_bad_options(folder, tmp_path, capsys, option, value, message):
+    network = build_network(NetworkConfig(num_objects=2, variant="base", width=0.125))
+    save_bundle(tmp_path / "model", network, OBJECTS, name="untrained", input_size=(64, 48))
+    arguments = ["evaluate", str(folder.path), "--model", str(tmp_path / "model"), option, value]
+    assert cli.main(arguments) == cli.EXIT_BAD_INPUT
+    assert message in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Overlays of the frames that went worst."""
+
+import numpy as np
+import pytest
+
+from casapose_ros.evaluation.judging import Frame
+from casapose_ros.evaluation.matching import Judgement, match_frame
+from casapose_ros.evaluation.pictures import (
+    RIGHT,
+    TRUTH,
+    WRONG,
+    caption,
+    draw_judgement,
+    worst_frames,
+)
+
+
+def test_frames_with_more_and_larger_mistakes_come_first(estimate, missed, absent):
+    judgements = [
+        Judgement([estimate()], {}),
+        Judgement([estimate(relative=0.2)], {}),
+        Judgement([missed()], {}),
+        Judgement([missed(), absent()], {}),
+        Judgement([missed(visibility=0.1)], {}),
+        Judgement([], {}),
+    ]
+    assert worst_frames(judgements, 0.4) == [3, 2, 1]
+    assert worst_frames(judgements, 0.4, count=2) == [3, 2]
+
+
+def test_the_caption_says_what_went_wrong(estimate, missed, absent):
+    matches = [estimate(), estimate("bar", relative=0.31), missed("prism"), absent("can")]
+    assert caption(Judgement(matches, {}), 0.4) == (
+        "bar off by 31 % of its diameter, prism missed, can absent"
+    )
+
+
+@pytest.mark.parametrize(("shift", "colour"), [(0, RIGHT), (0.1, WRONG)])
+def test_boxes_are_drawn_in_the_colour_of_the_verdict(
+    references, camera, true_object, estimate_of, shift, colour
+):
+    truth = true_object(visibility=0.5)
+    poses = [estimate_of(truth, shift=(shift, 0, 0))]
+    image = np.zeros((480, 640, 3), np.uint8)
+    frame = Frame("000000/000000", image, camera, (truth,), {})
+    matches = match_frame(frame.name, poses, frame.truths, references, camera)
+    picture = draw_judgement(frame, Judgement(matches, {}), references)
+    drawn = {tuple(c) for c in np.unique(picture.reshape(-1, 3), axis=0).tolist()}
+    assert colour in drawn and {RIGHT, WRONG} & drawn == {colour}
+    assert (TRUTH in drawn) == (shift > 0), "a right estimate covers the truth"
+    assert not image.any(), "the frame itself is left alone"
+
+
+def test_a_pose_that_cannot_be_drawn_is_left_out(references, camera, true_object, estimate_of):
+    behind = estimate_of(true_object(), shift=(0, 0, -2))
+    frame = Frame("000000/000000", np.zeros((480, 640, 3), np.uint8), camera, (), {})
+    matches = match_frame(frame.name, [behind], (), references, camera)
+    assert not draw_judgement(frame, Judgement(matches, {}), references).any()

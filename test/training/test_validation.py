@@ -1,0 +1,58 @@
+"""Validation measures what the product's own path makes of a network's fields."""
+
+import math
+
+import numpy as np
+import pytest
+from bop_folder import BopFolder
+from exact_fields import CAMERA, Scene, box_object, random_pose
+
+from casapose_ros.data.bop import BopDataset
+from casapose_ros.estimator import PoseEstimator
+from casapose_ros.evaluation.datasets import load_references, read_frame
+from casapose_ros.training.validation import validate
+
+OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(3)
+    images = [[(OBJECTS[i % 2], *random_pose(rng))] for i in range(12)]
+    return BopFolder(tmp_path / "boxes", OBJECTS, images)
+
+
+def run(folder, predict):
+    estimator = PoseEstimator(predict, OBJECTS, (640, 480))
+    frames = (read_frame(frame, OBJECTS) for frame in BopDataset(folder.path, "test"))
+    return validate(estimator, frames, load_references(folder.path, OBJECTS, {11, 12}))
+
+
+def test_a_perfect_network(folder):
+    result = run(folder, folder.predict)
+    assert result.recall_add_10 == result.recall_add_20 == result.mask_iou == 1
+    assert result.keypoint_error < 0.01 and result.median_keypoint_error < 0.01
+    assert result.absent_rate == 0
+    assert [(s.name, s.targets) for s in result.per_object] == [("box1", 6), ("box2", 6)]
+    assert result.calibration(0.9) > 0.9
+
+
+def test_a_network_that_confuses_the_objects(folder):
+    def predict(image):
+        """All labels swapped: every mask is right about the place, wrong about the object."""
+        fields = folder.predict(image)
+        swapped = np.array([0, 2, 1], dtype=np.uint8)[fields.labels]
+        logits = fields.logits[..., [0, 2, 1]]
+        return type(fields)(logits, fields.vectors, fields.confidence, swapped)
+
+    result = run(folder, predict)
+    assert result.recall_add_20 == 0 and result.mask_iou == 0
+    assert result.absent_rate == 1
+    assert result.calibration(0.9) < 0.1
+
+
+def test_a_network_that_sees_nothing(folder):
+    result = run(folder, Scene(CAMERA, 2).predict)
+    assert result.recall_add_10 == 0 and result.mask_iou == 0 and result.absent_rate == 0
+    assert math.isnan(result.keypoint_error)
+    assert result.calibration(0.3) == pytest.approx(0.3)
