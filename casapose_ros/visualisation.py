@@ -24,6 +24,9 @@ SUBPIXEL_BITS = 4
 MAX_COORDINATE = 1e5
 """px; what lies further off is not drawn, OpenCV's integers could not hold it."""
 
+SHOWN_PERCENTILES = (2, 98)
+"""Of a mask's confidences; without this a single pixel would darken all the others."""
+
 BOX_EDGES = [(a, b) for a, b in itertools.combinations(range(8), 2) if bin(a ^ b).count("1") == 1]
 
 
@@ -110,15 +113,14 @@ def confidence_picture(
         camera: The camera that took the image, for the scale of the poses' keypoints.
     """
     regions = find_regions(fields.labels, "all")
+    weights = np.logaddexp(0, np.nan_to_num(regions.gather(fields.confidence[:, :, keypoint])))
     picture = np.zeros((*fields.labels.shape, 3), dtype=np.uint8)
-    if len(regions):
-        weights = np.logaddexp(0, np.nan_to_num(regions.gather(fields.confidence[:, :, keypoint])))
-        low = regions.spread(np.minimum.reduceat(weights, regions.starts))
-        high = regions.spread(np.maximum.reduceat(weights, regions.starts))
-        # The darkest colour is kept free, so that the least confident pixel is not background.
-        levels = 40 + 215 * (weights - low) / np.maximum(high - low, 1e-12)
-        colours = cv2.applyColorMap(levels.astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)
-        picture[regions.rows, regions.cols] = colours[:, 0, ::-1]
+    for pixels in regions.slices():
+        low, high = np.percentile(weights[pixels], SHOWN_PERCENTILES)
+        shown = np.clip((weights[pixels] - low) / max(high - low, 1e-12), 0, 1)
+        # The darkest colours are kept free, so that the least confident pixel is not background.
+        colours = cv2.applyColorMap((40 + 215 * shown).astype(np.uint8), cv2.COLORMAP_INFERNO)
+        picture[regions.rows[pixels], regions.cols[pixels]] = colours[:, 0, ::-1]
     height, width = fields.labels.shape
     scale = (width / camera.width, height / camera.height)
     for pose in poses:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from casapose_ros.data.render_job import RenderJob
 
 NAME = "render"
 HELP = "render training or test images of an object set as a BOP data set"
@@ -11,7 +17,7 @@ HELP = "render training or test images of an object set as a BOP data set"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=Path, required=True, help="object set folder")
-    parser.add_argument("--config", type=Path, required=True, help="scenario (config/scenes/*.yaml)")
+    parser.add_argument("--config", type=Path, required=True, help="scenario, config/scenes/*.yaml")
     parser.add_argument("--out", type=Path, required=True, help="BOP data set folder to write")
     parser.add_argument("--frames", type=int, default=1000, help="number of images (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="other seed, other images")
@@ -44,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _render(job, indices: list[int], workers: int, console) -> None:
+def _render(job: RenderJob, indices: list[int], workers: int, console: Console) -> None:
     import time
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -61,5 +67,5 @@ def _render(job, indices: list[int], workers: int, console) -> None:
         else:
             render_parallel(job, indices, workers, lambda: progress.advance(task))
     seconds = time.perf_counter() - start
-    rate = len(indices) / seconds
-    console.print(f"{len(indices)} frames in {seconds:.1f} s: {rate:.1f}/s with {workers} processes")
+    rate = f"{len(indices) / seconds:.1f}/s"
+    console.print(f"{len(indices)} frames in {seconds:.1f} s ({rate}) with {workers} processes")

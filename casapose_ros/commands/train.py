@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _choose_objects(path: Path, names: tuple[str, ...]):
     """Objects of the set, in the order named, with class ids 1..K."""
-    from casapose_ros.objects import read_objects
+    from casapose_ros.data.meshes import load_object_set
 
-    by_name = {model.name: model for model in read_objects(path)}
+    by_name = {model.name: model for model in load_object_set(path).objects}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise ConfigError(f"{path} has no object {unknown[0]!r}; it has {', '.join(by_name)}")

@@ -174,22 +174,6 @@ def read_scene(path: str | Path) -> list[BopFrame]:
     return frames
 
 
-def read_camera(path: str | Path) -> CameraModel:
-    """Read a BOP ``camera.json`` (fx, fy, cx, cy, width, height).
-
-    Raises:
-        DatasetError: The file is missing, broken or incomplete.
-    """
-    path = Path(path)
-    values = _read_json(path)
-    try:
-        fx, fy, cx, cy = (float(values[k]) for k in ("fx", "fy", "cx", "cy"))
-        width, height = int(values["width"]), int(values["height"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: expected fx, fy, cx, cy, width, height: {error}") from error
-    return CameraModel(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), width, height)
-
-
 def _truths(
     path: Path, key: str, truths: dict[str, Any], infos: dict[str, Any], masks: dict[str, Path]
 ) -> tuple[GroundTruth, ...]:

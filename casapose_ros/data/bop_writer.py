@@ -97,9 +97,7 @@ class BopWriter:
     def finish(self, camera: CameraModel, models: Path) -> None:
         """Complete the scenes, write the camera, copy the models; a test split gets targets."""
         self.finish_scenes()
-        values = dict(zip(("fx", "fy", "cx", "cy"), camera.K[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()))
-        values |= {"width": camera.width, "height": camera.height, "depth_scale": DEPTH_SCALE}
-        write_json(self.path / "camera.json", values)
+        write_json(self.path / "camera.json", _camera_entry(camera))
         shutil.copytree(models, self.path / "models", dirs_exist_ok=True)
         if self.split.startswith("test"):
             targets = list_targets(BopDataset(self.path, self.split))
@@ -156,6 +154,18 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}: broken JSON ({error}): delete it and render again") from error
+
+
+def _camera_entry(camera: CameraModel) -> dict[str, float]:
+    return {
+        "fx": camera.K[0, 0],
+        "fy": camera.K[1, 1],
+        "cx": camera.K[0, 2],
+        "cy": camera.K[1, 2],
+        "width": camera.width,
+        "height": camera.height,
+        "depth_scale": DEPTH_SCALE,
+    }
 
 
 def _pose_entry(truth: GroundTruth) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from casapose_ros.errors import ConfigError
+from casapose_ros.data.ranges import check_ranges
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,23 @@ class EffectsConfig:
     jpeg_quality: tuple[int, int] = (60, 98)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, tuple) and value[0] > value[1]:
-                raise ConfigError(f"{name}: the lower end of {value} is above the upper end")
-            if name.endswith("probability") and not 0 <= value <= 1:
-                raise ConfigError(f"{name}: expected 0..1, got {value}")
+        check_ranges(self)
 
 
-def apply_effects(
-    image: np.ndarray, config: EffectsConfig, rng: np.random.Generator
-) -> np.ndarray:
+def settle(config: EffectsConfig, rng: np.random.Generator) -> EffectsConfig:
+    """One camera's settings: every range drawn once, so that a video does not flicker."""
+    drawn = {}
+    for name, value in vars(config).items():
+        if name.endswith("probability"):
+            drawn[name] = float(rng.random() < value)
+        elif name == "jpeg_quality":
+            drawn[name] = (int(rng.integers(value[0], value[1] + 1)),) * 2
+        else:
+            drawn[name] = (float(rng.uniform(*value)),) * 2
+    return EffectsConfig(**drawn)
+
+
+def apply_effects(image: np.ndarray, config: EffectsConfig, rng: np.random.Generator) -> np.ndarray:
     """Draw every effect once and apply them in the order of light through lens and sensor."""
     if rng.random() < config.defocus_probability:
         image = defocus(image, rng.uniform(*config.defocus_px))
@@ -62,9 +69,7 @@ def apply_effects(
     balance = rng.uniform(*config.white_balance, 2) ** rng.choice([-1.0, 1.0], 2)
     gain = 2 ** rng.uniform(*config.exposure_stops) * np.array([balance[0], 1, balance[1]])
     image = expose(image, gain, rng.uniform(*config.vignette))
-    image = add_noise(
-        image, rng.uniform(*config.shot_noise), rng.uniform(*config.read_noise), rng
-    )
+    image = add_noise(image, rng.uniform(*config.shot_noise), rng.uniform(*config.read_noise), rng)
     if rng.random() < config.jpeg_probability:
         low, high = config.jpeg_quality
         image = jpeg(image, int(rng.integers(low, high + 1)))
@@ -101,9 +106,7 @@ def expose(image: np.ndarray, gain: np.ndarray, vignette: float) -> np.ndarray:
     return np.minimum(image * scale + 0.5, 255).astype(np.uint8)
 
 
-def add_noise(
-    image: np.ndarray, shot: float, read: float, rng: np.random.Generator
-) -> np.ndarray:
+def add_noise(image: np.ndarray, shot: float, read: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise of variance ``read**2 + shot * grey level``, independent per channel."""
     levels = np.arange(256, dtype=np.float32)
     deviation = np.sqrt(read**2 + shot * levels)[image]

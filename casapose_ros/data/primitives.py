@@ -9,6 +9,7 @@ from casapose_ros.data.meshes import Mesh
 TABLE = "table"
 """Name of the flat unit square that is stretched to a table top."""
 
+
 def primitive_meshes() -> dict[str, Mesh]:
     """The table top and the distractors' shapes by name, with texture coordinates."""
     turn = np.linspace(0, 2 * np.pi, 33)
@@ -23,7 +24,7 @@ def primitive_meshes() -> dict[str, Mesh]:
             [(-0.5, -0.5), (0.5, -0.5), (0.5, -0.1), (-0.1, -0.1), (-0.1, 0.5), (-0.5, 0.5)]
         ),
         "cylinder": _turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
-        "cone": _turned([*disc, (0.02, 0.5)], turn),
+        "cone": _turned([*disc, (0, 0.5)], turn),
         "bottle": _turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
         "sphere": _turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
     }

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from casapose_ros.data.effects import EffectsConfig
+from casapose_ros.data.ranges import check_ranges
 from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel
+
+MAX_FILL = 3
+"""The renderer draws four lamps; one is the key light."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +38,27 @@ class LightConfig:
     Attributes:
         ambient: Light from all around.
         key: Strength of the lamp that casts the shadows.
-        key_elevation_deg: Its height above the table, seen from the objects.
-        key_distance_m: Its distance; far lamps act like the sun.
-        fill_count: Number of further lamps, without shadows; at most 3.
+                fill_count: Number of further lamps, without shadows; at most 3.
         fill: Strength of each of them.
+        elevation_deg: Heights of all lamps above the table, seen from the objects.
+        distance_m: Their distances; far lamps act like the sun.
         tint: Largest deviation of a lamp's colour channels from white.
         shadow_blur_m: Half-width of the shadows' edge.
     """
 
     ambient: tuple[float, float] = (0.2, 0.5)
     key: tuple[float, float] = (0.4, 0.9)
-    key_elevation_deg: tuple[float, float] = (30.0, 80.0)
-    key_distance_m: tuple[float, float] = (0.7, 4.0)
     fill_count: tuple[int, int] = (0, 2)
     fill: tuple[float, float] = (0.05, 0.3)
+    elevation_deg: tuple[float, float] = (30.0, 80.0)
+    distance_m: tuple[float, float] = (0.7, 4.0)
     tint: float = 0.15
     shadow_blur_m: tuple[float, float] = (0.001, 0.01)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.fill_count[1] > MAX_FILL:
+            raise ConfigError(f"fill_count: at most {MAX_FILL} fill lamps, got {self.fill_count}")
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ class SceneConfig:
     Attributes:
         objects: Names of the objects to draw from; empty for all of the set.
         object_count: Different objects per scene.
-        azimuth_deg: Camera's bearing about the object's z axis; 0 looks along the object's +y,
-            90 is seen from its +x side.
+        azimuth_deg: Camera's bearing about the z axis of an upright object: 0 sees its -y side,
+            90 its +x side.
         elevation_deg: Camera's height above the table, seen from the object's origin.
         roll_deg: Camera's turn about its optical axis.
         distance_m: From the camera to the object's origin.
@@ -105,14 +114,5 @@ class SceneConfig:
             raise ConfigError(
                 f"elevation_deg: the camera must be above the table, got {self.elevation_deg}"
             )
-        if self.light.fill_count[1] > 3:
-            raise ConfigError(f"fill_count: at most 3 fill lamps, got {self.light.fill_count}")
-        check_ranges(self.light)
-
-
-def check_ranges(config: object) -> None:
-    """Refuse a settings object with a range whose lower end is above its upper end."""
-    for name, value in vars(config).items():
-        is_range = isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str)
-        if is_range and value[0] > value[1]:
-            raise ConfigError(f"{name}: the lower end of {value} is above the upper end")
+        if self.distance_m[0] <= 0:
+            raise ConfigError(f"distance_m: must be positive, got {self.distance_m}")

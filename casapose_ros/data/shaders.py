@@ -12,7 +12,6 @@ uniform vec3 translation;
 uniform vec3 scale;
 uniform mat4 to_clip;
 in vec3 in_position;
-invariant gl_Position;
 vec3 place() { return rotation * (scale * in_position) + translation; }
 """
 
@@ -37,13 +36,6 @@ void main() {
     out_label = label;
     out_depth = depth;
 }
-"""
-
-DEPTH_VERTEX = PLACE + "void main() { gl_Position = to_clip * vec4(place(), 1.0); }"
-
-DEPTH_FRAGMENT = """
-#version 330
-void main() {}
 """
 
 # Mean and mean square of the depth seen from the lamp; blurred, they say how much of the

@@ -10,7 +10,7 @@ import numpy as np
 
 from casapose_ros.data.bop import BopFrame
 from casapose_ros.data.meshes import load_mesh, mesh_file_name
-from casapose_ros.data.models_info import read_models_info
+from casapose_ros.data.models_info import ModelInfo, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import Reference, TrueObject
@@ -89,23 +89,26 @@ def load_references(
         )
     folder = _models_folder(dataset)
     infos = read_models_info(folder / "models_info.json")
-    references = {}
-    for obj in objects:
-        if obj.bop_id not in present:
-            references[obj.name] = Reference(obj, obj.keypoints)
-            continue
-        if obj.bop_id not in infos:
-            raise DatasetError(f"{folder / 'models_info.json'}: no entry for object {obj.bop_id}")
-        info = infos[obj.bop_id]
-        if abs(info.diameter - obj.diameter) > SAME_DIAMETER * info.diameter:
-            raise DatasetError(
-                f"{folder}: object {obj.bop_id} is {info.diameter:.4f} m across, the model's "
-                f"{obj.name} with this id {obj.diameter:.4f} m: not the same object"
-            )
-        mesh = load_mesh(folder / mesh_file_name(obj.bop_id), "mm")
-        model = replace(obj, diameter=info.diameter, symmetries=info.symmetries)
-        references[obj.name] = Reference(model, mesh.vertices)
-    return references
+    return {
+        obj.name: _reference(folder, obj, infos.get(obj.bop_id))
+        if obj.bop_id in present
+        else Reference(obj, obj.keypoints)
+        for obj in objects
+    }
+
+
+def _reference(folder: Path, obj: ObjectModel, info: ModelInfo | None) -> Reference:
+    """An object with the data set's size, symmetries and vertices."""
+    if info is None:
+        raise DatasetError(f"{folder / 'models_info.json'}: no entry for object {obj.bop_id}")
+    if abs(info.diameter - obj.diameter) > SAME_DIAMETER * info.diameter:
+        raise DatasetError(
+            f"{folder}: object {obj.bop_id} is {info.diameter:.4f} m across, the model's "
+            f"{obj.name} with this id {obj.diameter:.4f} m: not the same object"
+        )
+    mesh = load_mesh(folder / mesh_file_name(obj.bop_id), "mm")
+    model = replace(obj, diameter=info.diameter, symmetries=info.symmetries)
+    return Reference(model, mesh.vertices)
 
 
 def _models_folder(dataset: Path) -> Path:

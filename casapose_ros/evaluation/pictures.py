@@ -63,7 +63,9 @@ def _is_mistake(match: Match, min_visibility: float) -> bool:
 
 
 def _describe(match: Match) -> str:
-    if match.outcome is Outcome.WRONG and np.isfinite(match.errors.add_relative):
+    if match.outcome is Outcome.WRONG:
+        if match.visibility is None:
+            return f"{match.name} once too often"
         return f"{match.name} off by {100 * match.errors.add_relative:.0f} % of its diameter"
     return f"{match.name} {match.outcome.value}"
 

@@ -108,7 +108,7 @@ COLUMNS = (
         brief=False,
     ),
     Column("2DP 5 px", "% with less projection error", lambda s: percent(s.recall_projection)),
-    Column("5 cm 5°", "% below both", lambda s: percent(s.recall_5cm_5deg)),
+    Column("5cm 5°", "% below both", lambda s: percent(s.recall_5cm_5deg)),
     Column("rot °", "median rotation error", lambda s: number(s.median_rotation)),
     Column("trans mm", "median translation error", lambda s: number(1000 * s.median_translation)),
     Column("kpts px", "median keypoint error", lambda s: number(s.median_keypoints)),
@@ -122,10 +122,11 @@ COLUMNS = (
 def table(report: Report) -> Table:
     """The summaries as a table for the terminal."""
     title = f"{report.model} on {report.dataset}/{report.split}"
-    result = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    result = Table(title=title, box=SIMPLE_HEAD, padding=0)
     columns = [column for column in COLUMNS if column.brief]
     for column in columns:
-        result.add_column(column.title, justify="left" if column is COLUMNS[0] else "right")
+        justify = "left" if column is COLUMNS[0] else "right"
+        result.add_column(column.title.replace(" ", "\n", 1), justify=justify)
     for summary in report.summaries:
         style = "bold" if summary.name == TOTAL else None
         result.add_row(*(column.text(summary) for column in columns), style=style)

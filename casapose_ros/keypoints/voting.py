@@ -21,6 +21,9 @@ from casapose_ros.keypoints.regression import (
 )
 from casapose_ros.types import NUM_KEYPOINTS, Fields, Keypoints
 
+VOTE_CHUNK = 32
+"""Proposals that are voted on at once; few, so that the votes stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class VotingConfig:
@@ -104,7 +107,7 @@ def consensus(
     best, best_votes = None, 0
     for rounds in range(1, config.max_rounds + 1):
         proposals = _propose(centres, directions, rng.integers(count, size=(2, config.hypotheses)))
-        votes = np.count_nonzero(_inside(cone, proposals), axis=1)
+        votes = _count_votes(cone, proposals)
         if votes.max(initial=0) > best_votes:
             best, best_votes = proposals[[votes.argmax()]], votes.max()
         missed = (1 - (best_votes / count) ** 2) ** (rounds * config.hypotheses)
@@ -124,6 +127,13 @@ def _cones(centres: np.ndarray, directions: np.ndarray, min_cosine: float) -> np
     along = np.stack([nx, ny, -(nx * x + ny * y)]) * np.sqrt(1 / min_cosine**2 - 1)
     across = np.stack([-ny, nx, ny * x - nx * y])
     return np.stack([along + across, along - across]).astype(np.float32)
+
+
+def _count_votes(cones: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P,) int: in how many of the N cones each of the (P, 2) points lies."""
+    chunks = (points[i : i + VOTE_CHUNK] for i in range(0, len(points), VOTE_CHUNK))
+    votes = [np.count_nonzero(_inside(cones, chunk), axis=1) for chunk in chunks]
+    return np.concatenate(votes) if votes else np.zeros(0, dtype=int)
 
 
 def _inside(cones: np.ndarray, points: np.ndarray) -> np.ndarray:

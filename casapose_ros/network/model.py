@@ -153,6 +153,25 @@ def _activation(x, block: int):
     return ops.relu(x) if block == 1 else ops.leaky_relu(x, LEAKY_SLOPE)
 
 
+def bilinear_upsampling(x):
+    """Double the resolution of (B, H, W, C) with half-pixel centres.
+
+    A fine pixel lies a quarter of a coarse pixel from its own cell's centre: 3/4 of that cell and
+    1/4 of the neighbour on its side.
+    """
+    for axis in (1, 2):
+        first, last = (x[:, :1], x[:, -1:]) if axis == 1 else (x[:, :, :1], x[:, :, -1:])
+        inner = (x[:, :-1], x[:, 1:]) if axis == 1 else (x[:, :, :-1], x[:, :, 1:])
+        before = ops.concatenate([first, inner[0]], axis=axis)
+        after = ops.concatenate([inner[1], last], axis=axis)
+        own = 0.75 * x
+        pair = ops.stack([own + 0.25 * before, own + 0.25 * after], axis=axis + 1)
+        batch, height, width = ops.shape(x)[:3]
+        size = (2 * height, width) if axis == 1 else (height, 2 * width)
+        x = ops.reshape(pair, (batch, *size, x.shape[-1]))
+    return x
+
+
 @keras.saving.register_keras_serializable(package="casapose_ros")
 class SegmentationDecoder(layers.Layer):
     """Decoder 1: plain blocks, bilinear upsampling, a 1x1 head without bias.
@@ -187,8 +206,7 @@ class SegmentationDecoder(layers.Layer):
             x = tap if x is None else ops.concatenate([x, tap], axis=-1)
             x = _activation(norm(conv(x), training=training), block)
             if block in UPSAMPLED_BLOCKS:
-                size = (2 * ops.shape(x)[1], 2 * ops.shape(x)[2])
-                x = ops.image.resize(x, size, interpolation="bilinear")
+                x = bilinear_upsampling(x)
         return self.head(x)
 
     def get_config(self):

@@ -48,13 +48,13 @@ class CameraParameters:
         read_only=True,
     )
     loop: bool = parameter(True, "Whether files start anew at their end.", read_only=True)
-    objects_path: str = parameter("", "Folder of the object set to render.", read_only=True)
+    objects_path: str = parameter(
+        "", "Folder of an object set to render; without one the demo objects.", read_only=True
+    )
     scene_file: str = parameter(
         "", "Scenario to render, YAML; without one the defaults.", read_only=True
     )
-    seed: int = parameter(
-        0, "Seed of the rendered scene.", low=0, high=2**31 - 1, read_only=True
-    )
+    seed: int = parameter(0, "Seed of the rendered scene.", low=0, high=2**31 - 1, read_only=True)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -141,3 +141,7 @@ def open_source(parameters: CameraParameters) -> Source:
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop or the source ends."""
     run_node(CameraNode, args)
+
+
+if __name__ == "__main__":
+    main()

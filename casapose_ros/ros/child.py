@@ -16,8 +16,8 @@ PATIENCE = 10.0
 """Seconds that a child gets to end after it was asked to."""
 
 
-class ChildDied(CasaposeError):
-    """A program of the demo ended before its time; the message holds its last output."""
+class NodeError(CasaposeError):
+    """A node of the demo ended before its time or gives no answer; the message says why."""
 
 
 class Child:
@@ -50,7 +50,7 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             if self._process.poll() is not None:
                 return
             self._process.send_signal(number)
@@ -63,13 +63,13 @@ class Child:
         """Make sure that it runs.
 
         Raises:
-            ChildDied: It does not.
+            NodeError: It does not.
         """
         status = self._process.poll()
         if status is None:
             return
         lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        raise ChildDied(
+        raise NodeError(
             f"{self._module} ended with status {status}; the end of {self._log}:\n"
             + os.linesep.join(f"    {line}" for line in lines)
         )

@@ -8,17 +8,17 @@ at least 80 % of the objects were found.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
-import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import rclpy
 from ament_index_python.packages import get_package_share_path
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rich.console import Console
 from rich.live import Live
 
@@ -29,9 +29,11 @@ from casapose_ros.data.meshes import ObjectSet, load_object_set
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.evaluation.matching import Reference
-from casapose_ros.ros.child import Child
+from casapose_ros.ros.child import Child, NodeError
 from casapose_ros.ros.demo_observer import DemoObserver
 from casapose_ros.ros.demo_report import progress, table, write_poses
+from casapose_ros.ros.demo_score import REQUIRED_RECALL
+from casapose_ros.ros.run import ignore_interrupts
 
 FIRST_ANSWER = 180.0
 """Seconds that both nodes get to start: loading the network, building the renderer's scene."""
@@ -71,12 +73,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID") or str(random.randint(1, 100)),
     }
     os.environ.update(environment)
-    # See run.run_node: no KeyboardInterrupt, but a context that is no longer ok.
-    signal.signal(signal.SIGINT, lambda signum, stack: None)
+    ignore_interrupts()
     rclpy.init(args=[])
     try:
         observer = DemoObserver(references, scene.camera.model(), args.out)
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             children = [
                 stack.enter_context(child) for child in _start_nodes(args, object_set, environment)
             ]
@@ -85,3 +86,109 @@ def run(args: argparse.Namespace, console: Console) -> int:
     finally:
         rclpy.try_shutdown()
     return _report(observer, bundle, args.out, console)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    share = get_package_share_path("casapose_ros")
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to watch")
+    parser.add_argument("--rate", type=float, default=5.0, help="images per second")
+    parser.add_argument("--seed", type=int, default=2**31 - 1, help="of the scene")
+    parser.add_argument("--model", type=Path, default=share / "models" / "demo", help="bundle")
+    parser.add_argument(
+        "--scene", type=Path, default=share / "config" / "scenes" / "demo.yaml", help="scenario"
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="output folder")
+    return parser.parse_args(argv)
+
+
+def _demo_objects(folder: Path, console: Console) -> ObjectSet:
+    """The demo objects, made anew unless they are there already."""
+    if not (folder / "objects.json").exists():
+        with console.status("making the demo objects"):
+            demo_object_set(folder)
+    return load_object_set(folder)
+
+
+def _references(bundle: Bundle, object_set: ObjectSet) -> dict[str, Reference]:
+    """What the model knows, with the meshes that the errors are measured on."""
+    meshes = {obj.name: obj for obj in object_set.objects}
+    for model in bundle.objects:
+        if model.name not in meshes:
+            raise ConfigError(
+                f"{bundle.path} knows {model.name!r}, which is not one of the demo objects "
+                f"({', '.join(meshes)})"
+            )
+    return {
+        model.name: Reference(model, object_set.mesh(meshes[model.name]).vertices)
+        for model in bundle.objects
+    }
+
+
+def _start_nodes(
+    args: argparse.Namespace, object_set: ObjectSet, environment: dict[str, str]
+) -> Iterator[Child]:
+    """The two nodes, each as soon as it is asked for."""
+    camera = {
+        "objects_path": object_set.path,
+        "scene_file": args.scene,
+        "rate": args.rate,
+        "seed": args.seed,
+    }
+    nodes = {"camera_node": camera, "node": {"model_path": args.model}}
+    for module, parameters in nodes.items():
+        given = [f"{name}:={value}" for name, value in parameters.items()]
+        arguments = ["--ros-args", *(word for text in given for word in ("-p", text))]
+        log = args.out / f"{module}.log"
+        yield Child(f"casapose_ros.ros.{module}", arguments, log, environment)
+
+
+def _watch(
+    observer: DemoObserver, children: Sequence[Child], seconds: float, console: Console
+) -> None:
+    """Listen for so many seconds from the first answer, or until Ctrl-C.
+
+    Raises:
+        CasaposeError: A node died, or no answer came.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(observer)
+    start, first_answer, refresh = time.monotonic(), None, 0.0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while rclpy.ok():
+            now = time.monotonic()
+            if first_answer is None and observer.board.frames_out:
+                first_answer = now
+            if first_answer is not None and now - first_answer >= seconds:
+                return
+            if first_answer is None and now - start >= FIRST_ANSWER:
+                raise NodeError(f"no answer after {FIRST_ANSWER:.0f} s: {observer.condition}")
+            for child in children:
+                child.check()
+            if now >= refresh:
+                refresh = now + REFRESH
+                elapsed = None if first_answer is None else now - first_answer
+                live.update(
+                    progress(observer.board, observer.condition, elapsed, seconds), refresh=True
+                )
+            with contextlib.suppress(ExternalShutdownException):
+                executor.spin_once(timeout_sec=0.1)
+
+
+def _report(observer: DemoObserver, bundle: Bundle, folder: Path, console: Console) -> int:
+    score = observer.board.score()
+    if score is None:
+        console.print("stopped before the first answer")
+        return 1
+    write_poses(folder / "poses.json", bundle.name, observer.board, score)
+    console.print(table(score))
+    verdict = "[bold green]passed[/]" if score.passed else "[bold red]not enough found[/]"
+    console.print(
+        f"{verdict}: recall {score.total.recall_add_10:.0%}, {REQUIRED_RECALL:.0%} is asked for; "
+        f"pictures and poses are in {folder}/"
+    )
+    return 0 if score.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
@@ -37,11 +38,14 @@ class DemoObserver(Node):
     ) -> None:
         super().__init__("demo")
         self.board = Scoreboard(references, camera)
+        self.condition = "the nodes are starting"
+        """What the pose node says about itself."""
         self._folder = folder
         self._pictured = 0  # Stamp of the newest set of pictures.
         self._sets = 0
         self.create_subscription(ObjectPoseArray, "camera/ground_truth", self._on_truth, QUEUE)
         self.create_subscription(ObjectPoseArray, "casapose/objects", self._on_answer, QUEUE)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 1)
         for name in PICTURES:
             callback = partial(self._on_picture, name)
             self.create_subscription(Image, f"casapose/debug/{name}", callback, 1)
@@ -54,6 +58,9 @@ class DemoObserver(Node):
         latency = (self.get_clock().now().nanoseconds - stamp) / 1e9
         objects = [messages.object_pose_from_message(o) for o in message.objects]
         self.board.add_answer(stamp, objects, latency)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.condition = message.status[0].message
 
     def _on_picture(self, name: str, message: Image) -> None:
         """Keep the first picture after each period, and the others of the same image."""

@@ -37,6 +37,16 @@ class Score:
     objects: list[Summary]
 
     @property
+    def input_hz(self) -> float:
+        """Images published per second; NaN for a single one."""
+        return _per_second(self.frames_in, self.seconds)
+
+    @property
+    def output_hz(self) -> float:
+        """Images answered per second; NaN for a single one."""
+        return _per_second(self.frames_out, self.seconds)
+
+    @property
     def total(self) -> Summary:
         """All objects together."""
         return self.objects[-1]
@@ -98,7 +108,9 @@ class Scoreboard:
             frames_out=len(self._answers),
             latency_p50=p50,
             latency_p95=p95,
-            objects=summarise(list(self._judgements.values()), list(self._references), MIN_VISIBILITY),
+            objects=summarise(
+                list(self._judgements.values()), list(self._references), MIN_VISIBILITY
+            ),
         )
 
     def frames(self) -> list[tuple[int, float, Sequence[ObjectPose], Sequence[TrueObject]]]:
@@ -119,3 +131,7 @@ class Scoreboard:
             self._camera,
         )
         self._judgements[stamp] = Judgement(matches, {})
+
+
+def _per_second(count: int, seconds: float) -> float:
+    return (count - 1) / seconds if seconds > 0 else float("nan")

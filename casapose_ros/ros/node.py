@@ -239,3 +239,7 @@ class CasaposeNode(Node):
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
     run_node(CasaposeNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,19 +23,34 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> No
         make_node: Makes the node once ROS is initialised.
         args: Command line arguments; those of the process if None.
     """
-    # rclpy's own handler ends the spin and then calls this one. Python's default handler would
-    # raise KeyboardInterrupt wherever the program stands: at a second Ctrl-C inside the clean-up.
-    signal.signal(signal.SIGINT, lambda signum, stack: None)
+    ignore_interrupts()
     rclpy.init(args=args)
     try:
-        node = make_node()
-        try:
-            rclpy.spin(node)
-        except ExternalShutdownException:
-            pass
-        finally:
-            node.destroy_node()
+        _spin(make_node)
     except (CasaposeError, ParameterException) as error:
         sys.exit(f"cannot start: {error}")
+    except Exception:
+        # Told to stop while the node was being made: then nearly every call into ROS fails.
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the handler that ``rclpy.init`` installs: it shuts the context down.
+
+    Python's own handler would raise KeyboardInterrupt wherever the program stands, at a second
+    Ctrl-C in the middle of the clean-up.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _spin(make_node: Callable[[], Node]) -> None:
+    node = make_node()
+    try:
+        rclpy.spin(node)
+    except ExternalShutdownException:
+        pass
+    finally:
+        node.destroy_node()

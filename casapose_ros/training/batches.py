@@ -30,7 +30,9 @@ class CropConfig:
         jitter: Largest offset of the object's centre from the crop's, as a fraction of ``size``.
         max_rotation: In-plane rotation, degrees.
         max_zoom: Largest factor by which a crop is enlarged or reduced.
+        overhang: Largest part of a crop's side that lies outside the frame, before rotation.
         pixels: Foreground pixels at which vectors are learned, per crop.
+        augmentation: Strength of the photometric augmentation; 1 is the paper's.
     """
 
     size: int = 128
@@ -38,7 +40,9 @@ class CropConfig:
     jitter: float = 0.3
     max_rotation: float = 10.0
     max_zoom: float = 1.15
+    overhang: float = 0.1
     pixels: int = 1024
+    augmentation: float = 1.0
 
     def __post_init__(self) -> None:
         if self.size < 8 or self.size % 8:
@@ -108,17 +112,21 @@ def _crop(cache: FrameCache, config: CropConfig, rng: np.random.Generator):
     keypoints = (cache.keypoints[index] - 0.5) @ to_crop[:, :2].T + to_crop[:, 2] + 0.5
     pixels = _foreground_sample(labels, config.pixels, rng)
     keypoints = np.nan_to_num(keypoints).astype(np.float32)
-    return augment_image(image, rng), labels, pixels, keypoints
+    return augment_image(image, rng, config.augmentation), labels, pixels, keypoints
 
 
 def _centre(labels: np.ndarray, config: CropConfig, rng: np.random.Generator) -> np.ndarray:
     """Where in the frame the crop looks, px (x, y)."""
+    size = np.array(labels.shape[::-1])
     classes = np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
     if not len(classes) or rng.random() >= config.centred:
-        return rng.uniform((0, 0), labels.shape[::-1])
-    rows, columns = np.nonzero(labels == rng.choice(classes))
-    middle = np.array([columns.mean(), rows.mean()])
-    return middle + rng.uniform(-config.jitter, config.jitter, 2) * config.size
+        centre = rng.uniform((0, 0), size)
+    else:
+        rows, columns = np.nonzero(labels == rng.choice(classes))
+        jitter = rng.uniform(-config.jitter, config.jitter, 2) * config.size
+        centre = np.array([columns.mean(), rows.mean()]) + jitter
+    margin = (0.5 - config.overhang) * config.size
+    return np.clip(centre, margin, size - margin)
 
 
 def _affine(centre: np.ndarray, config: CropConfig, rng: np.random.Generator) -> np.ndarray:
@@ -126,8 +134,8 @@ def _affine(centre: np.ndarray, config: CropConfig, rng: np.random.Generator) ->
     angle = np.deg2rad(rng.uniform(-config.max_rotation, config.max_rotation))
     zoom = np.exp(rng.uniform(-1, 1) * np.log(config.max_zoom))
     c, s = zoom * np.cos(angle), zoom * np.sin(angle)
-    A = np.array([[c, -s], [s, c]])
-    return np.column_stack([A, (config.size - 1) / 2 - A @ centre])
+    turn = np.array([[c, -s], [s, c]])
+    return np.column_stack([turn, (config.size - 1) / 2 - turn @ centre])
 
 
 def _foreground_sample(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

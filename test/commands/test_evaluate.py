@@ -27,12 +27,12 @@ FILES = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     """Six images, the two objects in turn."""
     rng = np.random.default_rng(3)
     images = [[(OBJECTS[i % 2], *random_pose(rng))] for i in range(6)]
-    return BopFolder(tmp_path / "boxes", OBJECTS, images)
+    return BopFolder(tmp_path_factory.mktemp("data") / "boxes", OBJECTS, images)
 
 
 @pytest.fixture
@@ -134,12 +134,18 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_run(measure, tmp_pat
         measure(out=tmp_path / "file" / "out")
 
 
-def test_the_command_from_bundle_to_report(folder, tmp_path, capsys):
-    """An untrained network: the figures are bad, the path is the real one."""
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A small network that has learnt nothing: the figures are bad, the path is the real one."""
+    path = tmp_path_factory.mktemp("model")
     network = build_network(NetworkConfig(num_objects=2, width=0.125))
-    save_bundle(tmp_path / "model", network, OBJECTS, name="untrained", input_size=(64, 48))
+    save_bundle(path, network, OBJECTS, name="untrained", input_size=(64, 48))
+    return path
+
+
+def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["evaluate", folder.path, "--model", tmp_path / "model", "--out", out]
+    arguments = ["evaluate", folder.path, "--model", bundle, "--out", out]
     arguments += ["--network-size", "96x72", "--limit", "2", "--min-visibility", "0.5"]
     assert cli.main([str(argument) for argument in arguments]) == 0
     values = json.loads((out / "report.json").read_text())
@@ -158,9 +164,7 @@ def test_the_command_from_bundle_to_report(folder, tmp_path, capsys):
         ("--split", "nowhere", "no such split"),
     ],
 )
-def test_bad_options(folder, tmp_path, capsys, option, value, message):
-    network = build_network(NetworkConfig(num_objects=2, variant="base", width=0.125))
-    save_bundle(tmp_path / "model", network, OBJECTS, name="untrained", input_size=(64, 48))
-    arguments = ["evaluate", str(folder.path), "--model", str(tmp_path / "model"), option, value]
+def test_bad_options(folder, bundle, capsys, option, value, message):
+    arguments = ["evaluate", str(folder.path), "--model", str(bundle), option, value]
     assert cli.main(arguments) == cli.EXIT_BAD_INPUT
     assert message in capsys.readouterr().err

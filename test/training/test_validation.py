@@ -15,11 +15,11 @@ from casapose_ros.training.validation import validate
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     rng = np.random.default_rng(3)
     images = [[(OBJECTS[i % 2], *random_pose(rng))] for i in range(12)]
-    return BopFolder(tmp_path / "boxes", OBJECTS, images)
+    return BopFolder(tmp_path_factory.mktemp("data") / "boxes", OBJECTS, images)
 
 
 def run(folder, predict):
