@@ -7,10 +7,9 @@ from setuptools import find_packages, setup
 
 MANIFEST = (Path(__file__).parent / "package.xml").read_text()
 
-MESHES = ["trimesh", "networkx", "pillow"]
-RENDER = [*MESHES, "moderngl"]
-TRAIN = [*RENDER, "matplotlib", "rich"]
-EVALUATE = ["matplotlib", "rich"]
+MESHES = ["trimesh", "pillow", "matplotlib"]
+RENDER = [*MESHES, "moderngl", "rich"]
+EVALUATE = [*MESHES, "rich"]
 IMPORT = ["h5py"]
 
 setup(
@@ -27,10 +26,10 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "meshes": MESHES,
         "render": RENDER,
-        "train": TRAIN,
+        "train": RENDER,
         "evaluate": EVALUATE,
         "import": IMPORT,
-        "all": [*TRAIN, *EVALUATE, *IMPORT],
+        "all": [*RENDER, *EVALUATE, *IMPORT],
         "dev": ["pytest", "ruff"],
     },
     entry_points={"console_scripts": ["casapose = casapose_ros.cli:main"]},

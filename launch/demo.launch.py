@@ -35,7 +35,9 @@ def generate_launch_description() -> LaunchDescription:
     pose_node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share / "launch" / "casapose.launch.py")),
         launch_arguments={
-            name: LaunchConfiguration(name) for name in ("model_path", "rviz")
+            "model_path": LaunchConfiguration("model_path"),
+            "params_file": str(share / "config" / "demo.yaml"),
+            "rviz": LaunchConfiguration("rviz"),
         }.items(),
     )
     return LaunchDescription([*arguments, camera, pose_node])

@@ -1,4 +1,4 @@
-"""What the tests of rendered data share: a check for OpenGL, a small object set, a fast scenario."""
+"""What the tests of rendered data share: a check for OpenGL, small objects, a fast scenario."""
 
 from __future__ import annotations
 

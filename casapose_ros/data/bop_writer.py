@@ -73,8 +73,9 @@ class BopWriter:
             path = scene / "mask_visib" / f"{name}_{i:06d}.png"
             write_image(path, mask.astype(np.uint8) * 255)
         if self.depth:
-            units = np.round(frame.depth * (MM_PER_M / DEPTH_SCALE)).astype(np.uint16)
-            write_image(scene / "depth" / f"{name}.png", units)
+            units = np.round(frame.depth * (MM_PER_M / DEPTH_SCALE))
+            units[units > np.iinfo(np.uint16).max] = 0  # too far to be written: unknown
+            write_image(scene / "depth" / f"{name}.png", units.astype(np.uint16))
         record = {
             "camera": {"cam_K": frame.camera.K.ravel().tolist(), "depth_scale": DEPTH_SCALE},
             "gt": [_pose_entry(t) for t in frame.truths],
@@ -98,7 +99,9 @@ class BopWriter:
         """Complete the scenes, write the camera, copy the models; a test split gets targets."""
         self.finish_scenes()
         write_json(self.path / "camera.json", _camera_entry(camera))
-        shutil.copytree(models, self.path / "models", dirs_exist_ok=True)
+        target = self.path / "models"
+        if models.resolve() != target.resolve():
+            shutil.copytree(models, target, dirs_exist_ok=True)
         if self.split.startswith("test"):
             targets = list_targets(BopDataset(self.path, self.split))
             write_json(self.path / f"{self.split}_targets_bop19.json", targets)

@@ -35,11 +35,7 @@ def furnish(
     clutter = _distractors(rng, config, placed, eyes)
     ambient = rng.uniform(*config.light.ambient) * _tint(rng, config.light)
     return Stage(
-        instances=(
-            *placed.instances,
-            *_distractors(rng, config, placed, eyes),
-            _table(rng, config),
-        ),
+        instances=(*placed.instances, *clutter, _table(rng, config)),
         lamps=_lamps(rng, config.light, placed.centre),
         up=UP,
         focus=placed.centre,

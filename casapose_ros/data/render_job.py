@@ -170,14 +170,18 @@ def _work(job: RenderJob, indices: list[int], results: multiprocessing.Queue) ->
     # One thread each: the processes already fill the cores. Read when Mesa starts.
     os.environ["LP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
+    parent = multiprocessing.parent_process()
     try:
         for _ in render_frames(job, indices):
             results.put(None)
+            if not parent.is_alive():  # killed: nobody waits for the rest
+                return
+    except KeyboardInterrupt:
+        return
     except CasaposeError as error:
         results.put(error)
-    except BaseException:
+    except Exception:  # shown by the parent, whatever it is
         results.put(RenderError(f"a render process failed:\n{traceback.format_exc()}"))
-        raise
 
 
 def _next_result(results: multiprocessing.Queue, processes: list) -> CasaposeError | None:

@@ -29,7 +29,7 @@ from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel, ObjectModel
 
 SCENE_ATTEMPTS = 1000
-AIM = (0.4, 0.6)
+AIM = (0.35, 0.65)
 """Where in the image the middle of the objects appears, as a share of width and height."""
 ORBIT_PERIOD_S = 24.0
 ORBIT_TIMES = np.linspace(0, ORBIT_PERIOD_S, 96, endpoint=False)

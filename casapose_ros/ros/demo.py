@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rclpy
 from ament_index_python.packages import get_package_share_path
@@ -22,7 +23,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rich.console import Console
 from rich.live import Live
 
-from casapose_ros.bundle import Bundle, load_bundle
 from casapose_ros.config import load_yaml
 from casapose_ros.data.demo_objects import demo_object_set
 from casapose_ros.data.meshes import ObjectSet, load_object_set
@@ -34,6 +34,9 @@ from casapose_ros.ros.demo_observer import DemoObserver
 from casapose_ros.ros.demo_report import progress, table, write_poses
 from casapose_ros.ros.demo_score import REQUIRED_RECALL
 from casapose_ros.ros.run import ignore_interrupts
+
+if TYPE_CHECKING:
+    from casapose_ros.bundle import Bundle
 
 FIRST_ANSWER = 180.0
 """Seconds that both nodes get to start: loading the network, building the renderer's scene."""
@@ -61,7 +64,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     Raises:
         CasaposeError: The model, the objects or the scenario cannot be used, or a node died.
     """
-    bundle = load_bundle(args.model)
+    with console.status("reading the model"):
+        # Not earlier: it brings Keras with it, which takes seconds.
+        from casapose_ros.bundle import load_bundle
+
+        bundle = load_bundle(args.model)
     scene = load_yaml(SceneConfig, args.scene)
     args.out.mkdir(parents=True, exist_ok=True)
     for old in args.out.glob("[0-9][0-9][0-9]_*.png"):
@@ -135,7 +142,9 @@ def _start_nodes(
         "rate": args.rate,
         "seed": args.seed,
     }
-    nodes = {"camera_node": camera, "node": {"model_path": args.model}}
+    # On a busy machine best effort loses most images between two processes.
+    pose = {"model_path": args.model, "qos_overrides./image.subscription.reliability": "reliable"}
+    nodes = {"camera_node": camera, "node": pose}
     for module, parameters in nodes.items():
         given = [f"{name}:={value}" for name, value in parameters.items()]
         arguments = ["--ros-args", *(word for text in given for word in ("-p", text))]

@@ -47,21 +47,14 @@ def table(score: Score) -> Table:
             f"{_milliseconds(score.latency_p95)} p95"
         ),
         caption=(
-            f"asked for: visible by {MIN_VISIBILITY:.0%} or more; recall: ADD(-S) below 10 % of "
-            "the diameter; medians over the objects found"
+            f"asked: visible by {MIN_VISIBILITY:.0%} or more; recall: ADD(-S) below 10 % of the "
+            "diameter; false positives: of absent objects, or with a wrong pose; median errors"
         ),
     )
+    columns = ("asked", "found", "recall", "absent", "wrong", "rotation", "translation")
     result.add_column("object")
-    for column in (
-        "asked for",
-        "found",
-        "recall",
-        "false positives",
-        "wrong poses",
-        "rotation",
-        "translation",
-    ):
-        result.add_column(column, justify="right")
+    for column in columns:
+        result.add_column(column, justify="right", no_wrap=True)
     for summary in score.objects:
         result.add_row(*_cells(summary), end_section=summary is score.objects[-2])
     return result

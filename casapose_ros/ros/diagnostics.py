@@ -41,6 +41,7 @@ def _counters(summary: Summary) -> dict[str, str]:
         "output Hz": f"{summary.output_hz:.2f}",
         "images received": str(summary.received),
         "results published": str(summary.published),
+        "images lost on the way": str(summary.lost),
         "dropped, newer image came": str(summary.replaced),
         "dropped, with a cause": str(summary.rejected),
     }

@@ -6,11 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from casapose_ros.errors import BundleError
-from casapose_ros.types import ObjectModel
+from casapose_ros.types import CameraModel, ObjectModel
 
 if TYPE_CHECKING:
     from casapose_ros.estimator import PoseEstimator
+
+WARM_UP = CameraModel(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), 640, 480)
 
 
 @dataclass(frozen=True)
@@ -50,5 +54,8 @@ def load_model(path: str, device: str) -> LoadedModel:
 
     from casapose_ros.estimator import PoseEstimator
 
+    estimator = PoseEstimator.load(path)
+    # The first image takes seconds, in which the network is compiled. Better now than later.
+    estimator.run(np.zeros((WARM_UP.height, WARM_UP.width, 3), np.uint8), WARM_UP)
     devices = ", ".join(keras.distribution.list_devices())
-    return LoadedModel(PoseEstimator.load(path), f"{keras.backend.backend()} {devices}")
+    return LoadedModel(estimator, f"{keras.backend.backend()} {devices}")

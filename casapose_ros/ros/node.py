@@ -59,7 +59,6 @@ class CasaposeNode(Node):
 
     def __init__(self, load: Callable[[str, str], LoadedModel] = load_model, **options):
         super().__init__("casapose", **options)
-        self._stats = FrameStatistics()
         self._throttle = Throttle(LOG_PERIOD)
         self._camera_info: CameraInfo | None = None
         self._camera_facts = "no camera_info yet"
@@ -67,12 +66,15 @@ class CasaposeNode(Node):
         self._model, self._model_problem = self._load(load)
         config = self._model.estimator.config if self._model else EstimatorConfig()
         declare(self, NodeParameters.with_estimator(config), self._check_parameters)
+        self._stats = FrameStatistics()
         self._outputs = Outputs(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._worker = LatestWorker(self._process, self._on_crash)
         self._worker.start()
-        self._image = self._subscribe(Image, "image", self._on_image)
         self._info = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
+        self._image = self._subscribe(
+            Image, "image", self._on_image, message_lost=self._on_images_lost
+        )
         self.create_timer(REPORT_PERIOD, self._report)
 
     def destroy_node(self) -> None:
@@ -101,7 +103,10 @@ class CasaposeNode(Node):
         if self._model:
             self._configured(parameters)
 
-    def _subscribe(self, message_type: type, topic: str, callback: Callable) -> Subscription:
+    def _subscribe(
+        self, message_type: type, topic: str, callback: Callable, **events: Callable
+    ) -> Subscription:
+        """Subscribe as to sensor data, of which only the newest counts."""
         profile = QoSProfile(
             depth=1,
             history=qos_profile_sensor_data.history,
@@ -114,13 +119,16 @@ class CasaposeNode(Node):
             callback,
             profile,
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)
+                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event), **events
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
     def _on_image(self, message: Image) -> None:
         self._stats.received(replaced=self._worker.put(message))
+
+    def _on_images_lost(self, event) -> None:
+        self._stats.lost(event.total_count_change)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
@@ -138,7 +146,7 @@ class CasaposeNode(Node):
         summary = self._stats.summary()
         problem = self._model_problem or summary.problem
         if not self._model_problem and summary.silence > SILENCE:
-            problem = self._why_no_image()
+            problem = self._why_no_image(summary.lost)
             self._warn(problem)
         facts = {"camera": self._camera_facts}
         if self._model:
@@ -154,12 +162,18 @@ class CasaposeNode(Node):
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
-    def _why_no_image(self) -> str:
+    def _why_no_image(self, lost: int) -> str:
         topic = self._image.topic_name
         count = self.count_publishers(topic)
         if not count:
             return f"no image: nobody publishes {topic}; remap 'image' to your camera's topic"
         reason = self._qos_problems.get("image", "they are silent")
+        if lost:
+            # Best effort, which cameras use, loses a whole image with any part of it.
+            reason = (
+                f"{lost} were lost on the way; if the publisher allows it, set the parameter "
+                f"qos_overrides.{topic}.subscription.reliability to reliable"
+            )
         return f"no image: {count} publishers on {topic}, but nothing arrives: {reason}"
 
     # In the worker's thread.

@@ -41,6 +41,7 @@ class Summary:
         published: Results published since the start.
         replaced: Images dropped unseen because a newer one arrived.
         rejected: Images dropped with a cause.
+        lost: Images that the middleware lost on their way here.
         silence: Seconds since the last image, or since the start when there was none.
         age: Age of a result when it was published, counted from the image's stamp.
         stages: Durations per stage, in the order in which the stages run.
@@ -55,6 +56,7 @@ class Summary:
     published: int
     replaced: int
     rejected: int
+    lost: int
     silence: float
     age: Percentiles | None
     stages: dict[str, Percentiles]
@@ -77,7 +79,7 @@ class FrameStatistics:
         self._inputs: deque[float] = deque()
         self._outputs: deque[float] = deque()
         self._last_input = self._start
-        self._received = self._published = self._replaced = self._rejected = 0
+        self._received = self._published = self._replaced = self._rejected = self._lost = 0
         self._ages: deque[float] = deque(maxlen=SAMPLES)
         self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SAMPLES))
         self._problem = self._last_error = ""
@@ -97,6 +99,11 @@ class FrameStatistics:
             self._rejected += 1
             self._problem = self._last_error = cause
             self._last_error_time = self._clock()
+
+    def lost(self, count: int) -> None:
+        """Count images that never arrived."""
+        with self._lock:
+            self._lost += count
 
     def published(self, times: Mapping[str, float], age: float) -> None:
         """Count a result: seconds per stage in the order they ran, and its age in seconds."""
@@ -119,6 +126,7 @@ class FrameStatistics:
                 published=self._published,
                 replaced=self._replaced,
                 rejected=self._rejected,
+                lost=self._lost,
                 silence=now - self._last_input,
                 age=_percentiles(self._ages) if self._ages else None,
                 stages={stage: _percentiles(values) for stage, values in self._stages.items()},

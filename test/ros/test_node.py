@@ -1,6 +1,7 @@
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -363,6 +364,14 @@ def test_silent_camera_is_said(robot):
     until(lambda: "nobody publishes /image" in robot.status()[1])
     assert robot.status()[0] == DiagnosticStatus.WARN
     assert len(robot.warnings) == 2
+
+
+def test_lost_images_are_counted_and_said(robot):
+    event = SimpleNamespace(total_count=5, total_count_change=5)  # What the middleware reports.
+    robot.node._on_images_lost(event)
+    robot.connect()
+    until(lambda: "5 were lost on the way" in robot.status()[1])
+    assert robot.status()[2]["images lost on the way"] == "5"
 
 
 def test_incompatible_qos_is_said(make_robot, script):

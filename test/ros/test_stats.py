@@ -45,8 +45,10 @@ def test_drops_are_told_apart(clock):
     stats.received()
     stats.received(replaced=True)
     stats.rejected("too dark")
+    stats.lost(3)
     summary = stats.summary()
-    assert (summary.received, summary.replaced, summary.rejected) == (2, 1, 1)
+    counts = (summary.received, summary.replaced, summary.rejected, summary.lost)
+    assert counts == (2, 1, 1, 3)
 
 
 def test_problem_ends_with_the_next_result_but_is_remembered(clock):

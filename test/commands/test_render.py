@@ -1,0 +1,177 @@
+import json
+import os
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rendered import SMALL_SCENES, require_gl, small_object_set
+
+from casapose_ros import cli
+from casapose_ros.config import to_dict
+from casapose_ros.data import render_job
+from casapose_ros.data.bop import BopDataset
+from casapose_ros.data.bop_writer import BopWriter
+from casapose_ros.data.meshes import load_mesh
+from casapose_ros.errors import RenderError
+from casapose_ros.geometry import project
+
+pytestmark = pytest.mark.usefixtures("gl")
+
+
+@pytest.fixture(scope="session")
+def gl():
+    require_gl()
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory):
+    """Arguments that name an object set and a fast scenario."""
+    path = tmp_path_factory.mktemp("render")
+    small_object_set(path / "objects")
+    (path / "scene.yaml").write_text(yaml.safe_dump(to_dict(SMALL_SCENES)))
+    return ["--objects", f"{path / 'objects'}", "--config", f"{path / 'scene.yaml'}"]
+
+
+def render(inputs, out, *more, frames=5):
+    return cli.main(["render", *inputs, "--out", str(out), "--frames", str(frames), *more])
+
+
+def content(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def rendered(inputs, tmp_path_factory):
+    """Five frames rendered in this process."""
+    out = tmp_path_factory.mktemp("one")
+    assert render(inputs, out, "--depth") == 0
+    return out
+
+
+def test_images_agree_with_their_ground_truth(rendered):
+    frames = list(BopDataset(rendered, "train_pbr"))
+    assert [f.image_id for f in frames] == [0, 1, 2, 3, 4]
+    for frame in frames:
+        assert frame.load_image().shape == (120, 160, 3)
+        depth = frame.load_depth()
+        for index, truth in enumerate(frame.objects):
+            mask = frame.load_mask(index)
+            assert mask.sum() == truth.px_count_visib
+            assert truth.visib_fract == pytest.approx(truth.px_count_visib / truth.px_count_all)
+            mesh = load_mesh(rendered / "models" / f"obj_{truth.bop_id:06d}.ply", "mm")
+            corners = project(mesh.vertices, truth.R_cam_obj, truth.t_cam_obj, frame.camera)
+            x, y, width, height = truth.bbox_obj
+            assert np.allclose(corners.min(axis=0), [x, y], atol=1.6)
+            assert np.allclose(corners.max(axis=0), [x + width, y + height], atol=1.6)
+            reach = np.linalg.norm(mesh.vertices, axis=1).max()
+            assert np.abs(depth[mask] - truth.t_cam_obj[2]).max() < reach + 1e-3
+
+
+def test_two_processes_make_the_same_set(inputs, rendered, tmp_path):
+    assert render(inputs, tmp_path, "--depth", "--workers", "2") == 0
+    assert content(tmp_path) == content(rendered)
+
+
+def test_other_seed_other_images(inputs, rendered, tmp_path):
+    assert render(inputs, tmp_path, "--seed", "1", frames=1) == 0
+    (other,) = BopDataset(tmp_path, "train_pbr")
+    first = next(iter(BopDataset(rendered, "train_pbr")))
+    assert not np.array_equal(other.load_image(), first.load_image())
+
+
+def test_killed_run_resumes_to_the_same_set(inputs, rendered, tmp_path, monkeypatch):
+    write = render_job.BopWriter.write
+
+    def write_twice_then_die(self, index, frame):
+        if index == 2:
+            raise KeyboardInterrupt
+        write(self, index, frame)
+
+    monkeypatch.setattr(render_job.BopWriter, "write", write_twice_then_die)
+    assert render(inputs, tmp_path, "--depth") == 130
+    monkeypatch.undo()
+    assert render(inputs, tmp_path, "--depth", "--resume") == 0
+    assert content(tmp_path) == content(rendered)
+
+
+def test_resume_can_add_frames(inputs, rendered, tmp_path):
+    assert render(inputs, tmp_path, "--depth", frames=2) == 0
+    assert render(inputs, tmp_path, "--depth", "--resume") == 0
+    assert content(tmp_path) == content(rendered)
+
+
+def test_jpeg_test_split_with_targets(inputs, tmp_path):
+    assert render(inputs, tmp_path, "--jpg", "--split", "test", frames=2) == 0
+    targets = json.loads((tmp_path / "test_targets_bop19.json").read_text())
+    assert {t["im_id"] for t in targets} <= {0, 1} and targets
+    assert len(list((tmp_path / "test" / "000000" / "rgb").glob("*.jpg"))) == 2
+
+
+def test_existing_split_is_not_overwritten(inputs, rendered, capsys):
+    assert render(inputs, rendered) == 2
+    assert "train_pbr exists: give --resume" in capsys.readouterr().err
+
+
+def test_resume_with_other_settings_names_them(inputs, rendered, capsys):
+    assert render(inputs, rendered, "--resume", "--seed", "3", "--jpg", "--depth") == 2
+    assert "begun with other settings (seed, jpg)" in capsys.readouterr().err
+
+
+def test_full_disk_is_said_before_it_starts(inputs, tmp_path, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(render_job.shutil, "disk_usage", lambda _: usage(1, 1, 1000))
+    assert render(inputs, tmp_path / "out", frames=10000) == 2
+    assert "10000 frames need about 0.4 GB, but only 0.0 GB" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "train_pbr").exists()
+
+
+def test_worker_errors_arrive(inputs, tmp_path, capsys, monkeypatch):
+    narrow = tmp_path / "narrow.yaml"
+    narrow.write_text(
+        yaml.safe_dump(to_dict(SMALL_SCENES) | {"distance_m": [0.3, 0.3], "spacing": [1, 1]})
+    )
+    arguments = [*inputs[:3], str(narrow)]
+    assert render(arguments, tmp_path / "out", "--workers", "2", frames=2) == 2
+    assert "no room for 2 to 2 objects" in capsys.readouterr().err
+
+
+class DyingWriter(BopWriter):
+    """Ends its process without a word, as the kernel does when memory runs out."""
+
+    def write(self, index, frame):
+        os._exit(9)
+
+
+def test_killed_worker_is_noticed(inputs, tmp_path):
+    writer = DyingWriter(tmp_path, "train_pbr")
+    job = render_job.RenderJob(Path(inputs[1]), SMALL_SCENES, 2, 0, writer)
+    with pytest.raises(RenderError, match=r"a render process died \(exit codes \[9"):
+        render_job.render_parallel(job, [0], 2, lambda: None)
+
+
+class FailingWriter(BopWriter):
+    def write(self, index, frame):
+        raise OSError("No space left on device")
+
+
+def test_unexpected_failure_of_a_worker_is_shown(inputs, tmp_path):
+    writer = FailingWriter(tmp_path, "train_pbr")
+    job = render_job.RenderJob(Path(inputs[1]), SMALL_SCENES, 2, 0, writer)
+    with pytest.raises(RenderError, match="No space left on device"):
+        render_job.render_parallel(job, [0], 2, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--frames", "0"], "--frames must be at least 1"),
+        (["--workers", "0"], "--workers must be at least 1"),
+        (["--config", "missing.yaml"], "missing.yaml: no such settings file"),
+        (["--objects", "missing"], "missing"),
+    ],
+)
+def test_bad_arguments_are_named(inputs, tmp_path, capsys, more, message):
+    assert render(inputs, tmp_path / "out", *more) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""A run on a few frames: it stops, goes on as if it had not stopped, and leaves a bundle."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from casapose_ros.bundle import load_bundle
+from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.errors import CasaposeError, ConfigError, WeightsError
+from casapose_ros.network.weights import get_weights
+from casapose_ros.score import ScoreCalibration
+from casapose_ros.training import loop
+from casapose_ros.training.batches import CropConfig
+from casapose_ros.training.settings import TrainConfig
+from casapose_ros.training.validation import ValidationResult
+from casapose_ros.types import ObjectModel
+
+CONFIG = TrainConfig(
+    width=0.125,
+    input_size=(64, 48),
+    crop=CropConfig(size=32, pixels=64),
+    batch_size=2,
+    steps=4,
+    warmup_steps=1,
+    validate_every=2,
+    checkpoint_every=2,
+)
+RESULT = ValidationResult(1.0, 1.0, 0.5, 0.25, 0.5, 0.0, ScoreCalibration(), ())
+
+
+class Stop(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def cache():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((3, 48, 64), np.uint8)
+    labels[:, 10:40, 10:50] = 1
+    keypoints = rng.uniform(10, 50, (3, 1, 9, 2)).astype(np.float32)
+    return FrameCache(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), labels, keypoints, 1.0)
+
+
+@pytest.fixture
+def start(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    cube = ObjectModel("cube", 1, 1, np.eye(9, 3) * 0.1, 0.1, -np.ones(3) / 9, np.ones(3) / 9)
+
+    def build(folder, config=CONFIG, cache=cache):
+        return loop.Run(config, cache, [cube], lambda estimator: RESULT, tmp_path / folder, "test")
+
+    return build
+
+
+@pytest.fixture
+def eager():
+    """Compiling a training step takes longer than the few steps that a test needs."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
+    whole = start("whole")
+    reports = []
+    whole.train(reports.append)
+    assert [report.step for report in reports] == [1, 2, 3, 4]
+    assert reports[-1].validation["recall_add_10"] == 0.25
+
+    def stop_after_three(progress):
+        if progress.step == 3:
+            raise Stop
+
+    stopped = start("stopped")
+    with pytest.raises(Stop):
+        stopped.train(stop_after_three)
+    resumed = start("stopped")
+    resumed.resume()
+    assert resumed.step == 2
+    resumed.train(reports.append)
+    for name in ("network", "averaged"):
+        expected, found = get_weights(getattr(whole, name)), get_weights(getattr(resumed, name))
+        for weight, value in expected.items():
+            np.testing.assert_allclose(found[weight], value, rtol=1e-3, atol=1e-4)
+    rows = loop.read_log(resumed.out / loop.TRAINING_LOG)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    bundle = load_bundle(resumed.out / "bundle")
+    assert bundle.input_size == (64, 48) and bundle.objects[0].name == "cube"
+
+    other = start("stopped", replace(CONFIG, learning_rate=1e-4))
+    with pytest.raises(ConfigError, match=r"learning_rate: 0\.003 there, 0\.0001 here"):
+        other.resume()
+    content = resumed.checkpoint_path.read_bytes()
+    resumed.checkpoint_path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="not a readable checkpoint"):
+        resumed.resume()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(start, cache):
+    broken = FrameCache(
+        cache.images, cache.labels, np.full_like(cache.keypoints, 1e38), cache.scale
+    )
+    run = start("broken", cache=broken)
+    with pytest.raises(CasaposeError, match="the loss is .* at step 0"):
+        run.train(lambda progress: None)
