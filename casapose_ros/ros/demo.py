@@ -31,7 +31,7 @@ from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.evaluation.matching import Reference
 from casapose_ros.ros.child import Child, NodeError
 from casapose_ros.ros.demo_observer import DemoObserver
-from casapose_ros.ros.demo_report import progress, table, write_poses
+from casapose_ros.ros.demo_report import headline, progress, table, write_poses
 from casapose_ros.ros.demo_score import REQUIRED_RECALL
 from casapose_ros.ros.run import ignore_interrupts
 
@@ -190,7 +190,7 @@ def _report(observer: DemoObserver, bundle: Bundle, folder: Path, console: Conso
         console.print("stopped before the first answer")
         return 1
     write_poses(folder / "poses.json", bundle.name, observer.board, score)
-    console.print(table(score))
+    console.print(headline(score), table(score), sep="\n")
     verdict = "[bold green]passed[/]" if score.passed else "[bold red]not enough found[/]"
     console.print(
         f"{verdict}: recall {score.total.recall_add_10:.0%}, {REQUIRED_RECALL:.0%} is asked for; "

@@ -38,18 +38,22 @@ def progress(board: Scoreboard, condition: str, elapsed: float | None, seconds: 
     return grid
 
 
+def headline(score: Score) -> str:
+    """The demo's figures about images."""
+    return (
+        f"{score.frames_in} images in ({score.input_hz:.1f} Hz), {score.frames_out} answered "
+        f"({score.output_hz:.1f} Hz)\n"
+        f"latency {_milliseconds(score.latency_p50)} median, {_milliseconds(score.latency_p95)} p95"
+    )
+
+
 def table(score: Score) -> Table:
-    """The demo's figures: a row per object and the total."""
+    """The demo's figures about objects: a row per object and the total."""
     result = Table(
-        title=(
-            f"{score.frames_in} images in ({score.input_hz:.1f} Hz), {score.frames_out} answered "
-            f"({score.output_hz:.1f} Hz); latency {_milliseconds(score.latency_p50)} median, "
-            f"{_milliseconds(score.latency_p95)} p95"
-        ),
         caption=(
             f"asked: visible by {MIN_VISIBILITY:.0%} or more; recall: ADD(-S) below 10 % of the "
             "diameter; false positives: of absent objects, or with a wrong pose; median errors"
-        ),
+        )
     )
     columns = ("asked", "found", "recall", "absent", "wrong", "rotation", "translation")
     result.add_column("object")
