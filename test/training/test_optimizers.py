@@ -1,0 +1,57 @@
+"""Optimisers: which variables Muon moves how, and the schedule."""
+
+import keras
+import numpy as np
+import pytest
+
+from casapose_ros.errors import ConfigError
+from casapose_ros.network import NetworkConfig, build_network
+from casapose_ros.training.averaging import WeightAverage
+from casapose_ros.training.optimizers import ConvolutionMuon, build_optimizer
+
+
+def test_muon_takes_an_orthogonal_step_for_a_convolution():
+    kernel = keras.Variable(np.zeros((3, 3, 4, 8), "f"))
+    optimizer = ConvolutionMuon(0.1, weight_decay=None, adam_weight_decay=None)
+    optimizer.build([kernel])
+    optimizer.apply([np.random.default_rng(0).normal(size=kernel.shape).astype("f")])
+    step = np.asarray(kernel).reshape(36, 8)
+    singular = np.linalg.svd(step, compute_uv=False) / (0.1 * 0.2 * np.sqrt(36))
+    # Newton and Schulz's iteration brings singular values near 1, not to it.
+    assert np.all((singular > 0.5) & (singular < 1.4))
+
+
+def test_muon_leaves_heads_and_tables_to_adam():
+    network = build_network(NetworkConfig(2, width=0.125))
+    optimizer = ConvolutionMuon(1e-3)
+    by_adam = {v.path for v in network.trainable_variables if optimizer._should_use_adamw(v)}
+    assert any("head" in path for path in by_adam) and any("clade" in path for path in by_adam)
+    by_muon = {v.path for v in network.trainable_variables} - by_adam
+    assert all(path.endswith("kernel") for path in by_muon) and len(by_muon) > 20
+
+
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_warms_up_and_falls_to_zero(name):
+    optimizer = build_optimizer(name, 0.01, 10, 100, 1e-4)
+    rate = [float(optimizer._learning_rate(step)) for step in range(101)]
+    assert rate[0] == 0 and max(rate) == pytest.approx(0.01) and rate.index(max(rate)) == 10
+    assert rate[100] == pytest.approx(0, abs=1e-6)
+
+
+def test_unknown_optimizer():
+    with pytest.raises(ConfigError, match="known: adam, muon"):
+        build_optimizer("sgd", 0.01, 10, 100, 0.0)
+
+
+def test_average_follows_the_weights():
+    network, average = (build_network(NetworkConfig(1, width=0.125)) for _ in range(2))
+    mean = WeightAverage(network, average, decay=0.9, every=1)
+    kernel = network.encoder.conv0.kernel
+    np.testing.assert_array_equal(average.encoder.conv0.kernel, kernel)
+    kernel.assign(kernel * 0 + 1)
+    for step in range(1, 100):
+        mean.update(step)
+    np.testing.assert_allclose(average.encoder.conv0.kernel, 1, atol=1e-3)
+    kernel.assign(kernel * 0 + 2)
+    mean.update(1000)
+    np.testing.assert_allclose(average.encoder.conv0.kernel, 1.1, atol=1e-2)
