@@ -78,9 +78,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if hint is Any or (isinstance(value, hint) and not (hint is int and isinstance(value, bool))):
         return value
-    raise ConfigError(
-        f"{where}: expected {hint.__name__}, got {type(value).__name__} ({value!r})"
-    )
+    raise ConfigError(f"{where}: expected {hint.__name__}, got {type(value).__name__} ({value!r})")
 
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from casapose_ros.ros.parameters import check_fields, parameter
 from casapose_ros.settings import KEYPOINT_METHODS, EstimatorConfig
 from casapose_ros.types import NUM_KEYPOINTS
 
-FRAME_NAME = re.compile(r"[A-Za-z0-9_./-]*")
+TF_PREFIX = re.compile(r"(?!/)[A-Za-z0-9_./-]*")
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ class NodeParameters:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not FRAME_NAME.fullmatch(self.tf_prefix):
+        if not TF_PREFIX.fullmatch(self.tf_prefix):
             raise ConfigError(
-                f"tf_prefix may hold letters, digits and _ . / -; got {self.tf_prefix!r}"
+                "tf_prefix may hold letters, digits and _ . / -, and no / in front; got "
+                f"{self.tf_prefix!r}"
             )
 
     @classmethod

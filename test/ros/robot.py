@@ -90,6 +90,12 @@ class Robot:
         self.images.publish(image)
         return header
 
+    def has_received(self, count):
+        return self.node._stats.summary().received == count
+
+    def has_rejected(self, count):
+        return self.node._stats.summary().rejected == count
+
     def status(self):
         """The newest diagnostic status as (level, message, values)."""
         count = len(self.statuses)

@@ -49,14 +49,7 @@ def test_demo_tells_why_a_node_died(random_bundle, tmp_path):
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 2, output
     assert "camera_node ended with status 1" in output
-    assert "cannot start: Parameter rate out of range" in " ".join(output.split())
-
-
-def test_demo_needs_a_model(tmp_path):
-    demo = start_demo(tmp_path, tmp_path / "nowhere")
-    output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 2
-    assert "is no model bundle" in output
+    assert "Parameter rate out of range" in output
 
 
 def test_interrupted_demo_still_reports(random_bundle, tmp_path):

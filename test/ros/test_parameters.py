@@ -133,7 +133,13 @@ def test_node_parameters_start_with_the_model_s_settings():
 
 @pytest.mark.parametrize(
     "values",
-    [{"debug_keypoint": 9}, {"score_threshold": -0.1}, {"tf_prefix": "a b"}, {"rectified": "yes"}],
+    [
+        {"debug_keypoint": 9},
+        {"score_threshold": -0.1},
+        {"tf_prefix": "a b"},
+        {"tf_prefix": "/a"},
+        {"rectified": "yes"},
+    ],
 )
 def test_node_parameters_refuse_nonsense(values):
     with pytest.raises(ConfigError, match=next(iter(values))):
