@@ -176,8 +176,8 @@ class ObjectPose:
         covariance: (6, 6) float64 in the order (x, y, z, rot x, rot y, rot z), metres and
             radians, about the camera's fixed axes as in ``geometry_msgs/PoseWithCovariance``.
         keypoints: (9, 2) float64 px of the original image, x then y, centre of pixel (0, 0) at
-            (0.5, 0.5).
-        keypoint_covariances: (9, 2, 2) float64 px^2 of the original image.
+            (0.5, 0.5); NaN where the pixels do not determine a point.
+        keypoint_covariances: (9, 2, 2) float64 px^2 of the original image; NaN likewise.
         box: (x_min, y_min, x_max, y_max) px of the original image.
         visible_pixels: Mask pixels, counted in the original image's resolution.
         reprojection_error: Root mean square over the keypoints that were used, px.

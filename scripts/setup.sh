@@ -112,7 +112,7 @@ build_venv() {
   local -a pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
   grep -E '^(setuptools|wheel)==' requirements/lock.txt | "${pip[@]}" -r /dev/stdin
   "${pip[@]}" --no-build-isolation --use-pep517 -r requirements/lock.txt
-  "${pip[@]}" --no-build-isolation --editable .
+  PYTHONWARNINGS=ignore "${pip[@]}" --no-build-isolation --editable .
   "$venv/bin/python" scripts/fix_ros_wheels.py
   rm -rf "$workspace/build" "$workspace/.state"
 }

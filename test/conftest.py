@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The tests share one process. With older software OpenGL drivers, TensorFlow has to be loaded
+# before the first drawing; see casapose_ros/data/opengl.py.
+import keras  # noqa: F401
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

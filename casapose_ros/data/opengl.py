@@ -15,12 +15,15 @@ EGL_HELP = (
     "without a GPU: sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
 )
 MESA = "libEGL_mesa.so.0"
-MESA_DRIVERS = "/usr/lib*/**/dri/swrast_dri.so"
+MESA_DRIVERS = ("/usr/lib/*/dri/swrast_dri.so", "/usr/lib*/dri/swrast_dri.so")
 """Where Mesa before 24.2 keeps its software driver; later versions link it to ``MESA``."""
 
 
 def create_context() -> moderngl.Context:
     """A context of its own, without a surface.
+
+    In a process that uses TensorFlow too, import that first: software drivers built on LLVM 15
+    (Debian 12, Ubuntu 22.04) make a later import of TensorFlow crash, whatever we do here.
 
     Raises:
         RenderError: There is no EGL or no driver for it.
@@ -39,7 +42,8 @@ def _load_software_driver() -> None:
     calls that copy instead of the one it was built for, and crashes. RTLD_DEEPBIND makes a
     library look among its own dependencies first.
     """
-    for library in (MESA, *glob.glob(MESA_DRIVERS, recursive=True)):
+    drivers = (path for pattern in MESA_DRIVERS for path in glob.glob(pattern))
+    for library in (MESA, *drivers):
         try:
             ctypes.CDLL(library, mode=os.RTLD_NOW | os.RTLD_DEEPBIND)
         except OSError:  # not installed: a graphics card's own driver will do

@@ -17,6 +17,7 @@ import numpy as np
 from casapose_ros.data import shaders
 from casapose_ros.data.clip_space import NEAR, projection, shadow_projection, widened
 from casapose_ros.data.meshes import Mesh
+from casapose_ros.data.opengl import create_context
 from casapose_ros.data.stage import Instance, Stage
 from casapose_ros.data.uploading import as_bytes, upload_mesh, upload_texture
 from casapose_ros.errors import RenderError
@@ -27,10 +28,6 @@ MAX_INSTANCES = 255
 NO_BOX = (-1, -1, -1, -1)
 """BOP's box of something that has no pixels."""
 BOX_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
-EGL_HELP = (
-    "OpenGL through EGL is not available ({reason}); "
-    "without a GPU: sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri libgles2 libglx-mesa0"
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Renderer:
 
     def __init__(self, width: int, height: int, meshes: Mapping[str, Mesh]) -> None:
         self.width, self.height = width, height
-        self._context = _create_context()
+        self._context = create_context()
         self._context.front_face = "cw"  # seen in an image whose rows run down
         program = self._context.program
         self._colour = program(shaders.COLOUR_VERTEX, shaders.COLOUR_FRAGMENT)
@@ -308,10 +305,3 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
         return NO_BOX
     x, y = int(columns[0]), int(rows[0])
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
-
-
-def _create_context() -> moderngl.Context:
-    try:
-        return moderngl.create_context(standalone=True, backend="egl")
-    except Exception as error:  # glcontext raises bare Exception, and ImportError without libEGL
-        raise RenderError(EGL_HELP.format(reason=error)) from error

@@ -100,7 +100,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to watch")
     parser.add_argument("--rate", type=float, default=5.0, help="images per second")
-    parser.add_argument("--seed", type=int, default=2**31 - 1, help="of the scene")
+    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
     parser.add_argument("--model", type=Path, default=share / "models" / "demo", help="bundle")
     parser.add_argument(
         "--scene", type=Path, default=share / "config" / "scenes" / "demo.yaml", help="scenario"

@@ -107,6 +107,7 @@ class CasaposeNode(Node):
         self, message_type: type, topic: str, callback: Callable, **events: Callable
     ) -> Subscription:
         """Subscribe as to sensor data, of which only the newest counts."""
+        # A profile of its own: overrides are written into it.
         profile = QoSProfile(
             depth=1,
             history=qos_profile_sensor_data.history,

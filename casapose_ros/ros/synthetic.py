@@ -19,7 +19,7 @@ from casapose_ros.geometry import project
 from casapose_ros.ros.sources import Picture
 from casapose_ros.types import CameraModel, ObjectModel, ObjectPose
 
-SCENE_SECONDS = 10.0
+SCENE_SECONDS = 6.0
 """After so long the camera finds itself in another scene."""
 
 

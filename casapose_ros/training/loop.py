@@ -201,4 +201,4 @@ def _drop_rows_after(path: Path, step: int) -> None:
     rows = [row for row in read_log(path) if row["step"] <= step]
     path.unlink(missing_ok=True)
     for row in rows:
-        _append_row(path, row)
+        _append_row(path, {**row, "step": int(row["step"])})

@@ -19,3 +19,19 @@ def ros():
     rclpy.init(args=[])
     yield rclpy
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def make_node(ros):
+    """Makes pose nodes and takes them down again, also when the test fails."""
+    from casapose_ros.ros.node import CasaposeNode
+
+    nodes = []
+
+    def make(load, **options):
+        nodes.append(CasaposeNode(load, **options))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()

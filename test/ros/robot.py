@@ -49,7 +49,6 @@ class Robot:
         for executor, thread in self._spinners:
             executor.shutdown()
             thread.join()
-        self.node.destroy_node()
         self.tester.destroy_node()
 
     def listen(self, message_type, topic, qos=10):

@@ -9,7 +9,6 @@ from rclpy.qos import ReliabilityPolicy
 from ros_fakes import Script, load_fake
 
 from casapose_ros.ros.camera_node import CameraParameters
-from casapose_ros.ros.node import CasaposeNode
 from casapose_ros.ros.node_parameters import ModelParameters, NodeParameters
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -25,26 +24,23 @@ def test_parameter_file_names_every_parameter_and_holds_the_defaults():
         assert value == defaults[name], name
 
 
-def test_node_starts_with_the_parameter_file(ros):
+def test_node_starts_with_the_parameter_file(make_node):
     arguments = ["--ros-args", "--params-file", str(PARAMETERS)]
-    node = CasaposeNode(load_fake(Script()), cli_args=arguments)
+    node = make_node(load_fake(Script()), cli_args=arguments)
     assert node.get_parameter("device").value == "auto"
-    node.destroy_node()
 
 
-def test_demo_asks_for_reliable_images(ros):
+def test_demo_asks_for_reliable_images(make_node):
     arguments = ["--ros-args", "--params-file", str(CONFIG / "demo.yaml")]
-    node = CasaposeNode(load_fake(Script()), cli_args=arguments)
+    node = make_node(load_fake(Script()), cli_args=arguments)
     (image,) = (s for s in node.subscriptions if s.topic_name == "/image")
     assert image.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-    node.destroy_node()
 
 
-def test_rviz_shows_topics_and_frame_that_exist(ros):
+def test_rviz_shows_topics_and_frame_that_exist(make_node):
     manager = yaml.safe_load((CONFIG / "casapose.rviz").read_text())["Visualization Manager"]
-    node = CasaposeNode(load_fake(Script()))
+    node = make_node(load_fake(Script()))
     published = {p.topic_name: p.msg_type.__name__ for p in node.publishers}
-    node.destroy_node()
     assert manager["Global Options"]["Fixed Frame"] == CameraParameters().frame_id
     displays = [d for d in manager["Displays"] if "Topic" in d]
     assert len(displays) == 6

@@ -73,7 +73,9 @@ def test_interrupted_demo_still_reports(random_bundle, tmp_path):
         assert "Traceback" not in (tmp_path / log).read_text()
 
 
-@pytest.mark.skipif(not MODEL.exists(), reason="models/demo has not been trained yet")
+@pytest.mark.skipif(
+    not (MODEL / "bundle.json").exists(), reason="models/demo has not been trained yet"
+)
 def test_demo_finds_the_objects(tmp_path):
     demo = start_demo(tmp_path, MODEL, "--seconds", "15")
     output, _ = demo.communicate(timeout=2 * PATIENCE)

@@ -24,7 +24,6 @@ from casapose_ros.errors import BundleError, ImageError
 from casapose_ros.geometry import resize_camera
 from casapose_ros.ros import node as node_module
 from casapose_ros.ros.conversions import image_to_rgb, info_from_camera, rgb_to_image
-from casapose_ros.ros.node import CasaposeNode
 
 
 @pytest.fixture
@@ -33,15 +32,14 @@ def script():
 
 
 @pytest.fixture
-def make_robot(ros, monkeypatch):
+def make_robot(make_node, monkeypatch):
     monkeypatch.setattr(node_module, "REPORT_PERIOD", 0.1)
     monkeypatch.setattr(node_module, "SILENCE", 0.5)
     robots = []
 
     def make(script, load=None, **parameters):
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = CasaposeNode(load or load_fake(script), parameter_overrides=overrides)
-        robots.append(Robot(node))
+        robots.append(Robot(make_node(load or load_fake(script), parameter_overrides=overrides)))
         return robots[-1]
 
     yield make
@@ -259,8 +257,8 @@ def test_new_resolution_is_taken_on_at_once(robot, script):
         ("image_rect", "false", 60.0),
     ],
 )
-def test_rectified_images_are_measured_with_p(ros, script, topic, rectified, focal_length):
-    node = CasaposeNode(
+def test_rectified_images_are_measured_with_p(make_node, script, topic, rectified, focal_length):
+    node = make_node(
         load_fake(script),
         cli_args=["--ros-args", "-r", f"image:={topic}"],
         parameter_overrides=[Parameter("rectified", value=rectified)],
@@ -270,7 +268,6 @@ def test_rectified_images_are_measured_with_p(ros, script, topic, rectified, foc
     info.p = P
     node._on_camera_info(info)
     camera = node._camera(np.zeros((HEIGHT, WIDTH, 3), np.uint8), rectified)
-    node.destroy_node()
     assert camera.K[0, 0] == focal_length
 
 
@@ -332,10 +329,9 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
         ("max_image_age", -1.0, "range"),
     ],
 )
-def test_bad_parameters_are_refused_with_the_reason(ros, script, name, value, reason):
-    node = CasaposeNode(load_fake(script))
+def test_bad_parameters_are_refused_with_the_reason(make_node, script, name, value, reason):
+    node = make_node(load_fake(script))
     (result,) = node.set_parameters([Parameter(name, value=value)])
-    node.destroy_node()
     assert not result.successful
     assert reason in result.reason
 
@@ -422,23 +418,22 @@ def test_diagnostics_of_a_healthy_node(robot):
     assert "last error" not in values
 
 
-def test_model_settings_are_the_defaults(ros, script):
+def test_model_settings_are_the_defaults(make_node, script):
     def load(path, device):
         model = load_fake(script)(path, device)
         config = model.estimator.config
         estimator = FakeEstimator(script, type(config)(min_pixels=33, score_threshold=0.25))
         return node_module.LoadedModel(estimator, model.device)
 
-    node = CasaposeNode(load)
+    node = make_node(load)
     assert node.get_parameter("min_pixels").value == 33
     assert node.get_parameter("score_threshold").value == 0.25
-    node.destroy_node()
 
 
 @pytest.mark.parametrize("shut_down", [False, True])
-def test_destroying_waits_for_the_running_image(ros, script, capfd, shut_down):
+def test_destroying_waits_for_the_running_image(ros, make_node, script, capfd, shut_down):
     script.seconds = 0.5
-    node = CasaposeNode(load_fake(script))
+    node = make_node(load_fake(script))
     node._on_camera_info(info_from_camera(CAMERA, Header()))
     image = rgb_to_image(np.zeros((HEIGHT, WIDTH, 3), np.uint8), Header())
     image.header.stamp = node.get_clock().now().to_msg()
