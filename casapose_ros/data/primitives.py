@@ -6,8 +6,9 @@ import numpy as np
 
 from casapose_ros.data.meshes import Mesh
 
-TABLE = "table"
-"""Name of the flat unit square that is stretched to a table top."""
+TABLE = "~table"
+"""Name of the flat unit square that is stretched to a table top. No object can be called so: the
+tilde keeps an object that a user calls ``box`` apart from the distractors' shape."""
 
 
 def primitive_meshes() -> dict[str, Mesh]:
@@ -17,20 +18,29 @@ def primitive_meshes() -> dict[str, Mesh]:
     disc = [(0, -0.5), (0.5, -0.5), (0.5, -0.5)]
     return {
         TABLE: _table(),
-        "box": _extruded([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]),
-        "wedge": _extruded([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)]),
-        "hexagon": _extruded(_polygon(6)),
-        "ell": _extruded(
+        "~box": _extruded([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]),
+        "~wedge": _extruded([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)]),
+        "~hexagon": _extruded(_polygon(6)),
+        "~ell": _extruded(
             [(-0.5, -0.5), (0.5, -0.5), (0.5, -0.1), (-0.1, -0.1), (-0.1, 0.5), (-0.5, 0.5)]
         ),
-        "cylinder": _turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
-        "cone": _turned([*disc, (0, 0.5)], turn),
-        "bottle": _turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
-        "sphere": _turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
+        "~cylinder": _turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
+        "~cone": _turned([*disc, (0, 0.5)], turn),
+        "~bottle": _turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
+        "~sphere": _turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
     }
 
 
-DISTRACTORS = ("box", "wedge", "hexagon", "ell", "cylinder", "cone", "bottle", "sphere")
+DISTRACTORS = (
+    "~box",
+    "~wedge",
+    "~hexagon",
+    "~ell",
+    "~cylinder",
+    "~cone",
+    "~bottle",
+    "~sphere",
+)
 """Names of the solids that stand about as clutter."""
 
 

@@ -13,6 +13,7 @@ from casapose_ros.data.textures import PATTERNS, random_texture
 from casapose_ros.data.viewpoints import aim, azimuth_and_elevation, viewpoint
 from casapose_ros.errors import ConfigError
 from casapose_ros.geometry import project, rotation_from_vector
+from casapose_ros.objects import NAME_PATTERN
 
 CONFIG = SMALL_SCENES
 
@@ -243,3 +244,8 @@ def test_demo_scenario(repository):
     assert config.elevation_deg == (20, 65)
     assert config.distance_m == (0.30, 0.55)
     assert config.camera.model().K.tolist() == [[600, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]
+
+
+def test_no_object_can_take_a_primitives_name():
+    for name in primitive_meshes():
+        assert not NAME_PATTERN.fullmatch(name)
