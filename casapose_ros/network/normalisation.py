@@ -43,8 +43,9 @@ class BatchNormalization(keras.layers.Layer):
         )
 
     def call(self, x, training=False):
-        gamma = ops.ones_like(self.moving_mean) if self.gamma is None else self.gamma
-        beta = ops.zeros_like(self.moving_mean) if self.beta is None else self.beta
+        channels = (x.shape[-1],)
+        gamma = ops.ones(channels) if self.gamma is None else self.gamma
+        beta = ops.zeros(channels) if self.beta is None else self.beta
         if not training:
             scale = gamma * ops.rsqrt(self.moving_variance + EPSILON)
             shift = beta - self.moving_mean * scale

@@ -74,14 +74,15 @@ class Trainer(keras.Model):
         return self.network(image, labels, inputs["pixels"], training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        keypoints = y["keypoints"][..., ::-1]  # (x, y) -> the network's (y, x)
+        keypoints = ops.flip(y["keypoints"], axis=-1)  # (x, y) -> the network's (y, x)
+        pixels = ops.convert_to_tensor(x["pixels"])  # torch passes arrays on as they are
         num_objects = self.network.config.num_objects
         logits, vectors, confidence = (ops.cast(t, "float32") for t in y_pred)
         all_labels = ops.cast(x["labels"], "int32")
         all_counted = losses.counted_labels(all_labels, logits)
-        counted = values_at(x["pixels"], all_counted)
+        counted = values_at(pixels, all_counted)
         height, width = all_labels.shape[1:]
-        centres = ops.take(losses.pixel_centres(height, width)[0], x["pixels"], axis=0)
+        centres = ops.take(losses.pixel_centres(height, width)[0], pixels, axis=0)
         offsets = losses.pixel_offsets(keypoints, counted, centres)
         points = regress_keypoints(vectors, confidence, counted, centres, num_objects, 1e-4)
         parts = {
