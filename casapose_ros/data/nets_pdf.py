@@ -29,7 +29,7 @@ VIEW_FROM = (0.55, -1.0, 0.75)
 VIEW_SCALE = 0.27
 
 INSTRUCTIONS = """\
-Paper objects for the casapose_ros demo model
+Paper objects for casapose_ros
 
 1.  Print on A4, single-sided, at 100 % ("actual size", no fitting to the page), in colour.
      Matt paper of 160 g/m² or more keeps its shape best.
@@ -41,6 +41,8 @@ Paper objects for the casapose_ros demo model
 5.  Glue each tab behind the edge that carries the same number. Close the base last.
 
 Show an object to a calibrated camera, standing on a table as drawn here.
+The model that comes with the package knows the cube, the cuboid and the wedge;
+train your own for the others.
 """
 
 
