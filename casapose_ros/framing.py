@@ -15,10 +15,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.errors import ConfigError
-from casapose_ros.types import Fields, Keypoints
-
-STRIDE = 8
-"""Sides of the network's input are multiples of this."""
+from casapose_ros.types import STRIDE, Fields, Keypoints
 
 REFERENCE_AREA = 640 * 480
 """Image area, px, at which the settings that count pixels are meant."""

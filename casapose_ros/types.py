@@ -17,6 +17,9 @@ from casapose_ros.errors import CameraError
 NUM_KEYPOINTS = 9
 """Keypoints per object; keypoint 0 is the object's centre (paper section 3.1)."""
 
+STRIDE = 8
+"""Sides of the network's input are multiples of this."""
+
 DISTORTION_LENGTHS = {
     "none": (0,),
     "plumb_bob": (0, 4, 5),

@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variant",
         default="c_gcu5",
-        choices=("base", "c", "c_gu", "c_gcu3", "c_gcu4", "c_gcu5"),
         help="the network that they were trained for (c_gcu5)",
     )
     parser.add_argument(

@@ -76,8 +76,8 @@ class Renderer:
         self._context.front_face = "cw"  # seen in an image whose rows run down
         program = self._context.program
         self._colour = program(shaders.COLOUR_VERTEX, shaders.COLOUR_FRAGMENT)
-        self._label = program(shaders.LABEL_VERTEX, shaders.LABEL_FRAGMENT)
-        self._shadow = program(shaders.SHADOW_VERTEX, shaders.SHADOW_FRAGMENT)
+        self._label = program(shaders.DEPTH_VERTEX, shaders.LABEL_FRAGMENT)
+        self._shadow = program(shaders.DEPTH_VERTEX, shaders.SHADOW_FRAGMENT)
         background = program(shaders.BACKGROUND_VERTEX, shaders.BACKGROUND_FRAGMENT)
         self._background = self._context.vertex_array(background, [])
         self._colour["surface"], self._colour["shadow_map"] = 0, 1

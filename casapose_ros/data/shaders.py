@@ -15,7 +15,7 @@ in vec3 in_position;
 vec3 place() { return rotation * (scale * in_position) + translation; }
 """
 
-LABEL_VERTEX = (
+DEPTH_VERTEX = (
     PLACE
     + """
 out float depth;
@@ -41,17 +41,6 @@ void main() {
 # Mean and mean square of the depth seen from the lamp; blurred, they say how much of the
 # neighbourhood is nearer to the lamp (variance shadow maps, Donnelly and Lauritzen 2006): one
 # look-up per pixel gives a soft edge.
-SHADOW_VERTEX = (
-    PLACE
-    + """
-out float depth;
-void main() {
-    gl_Position = to_clip * vec4(place(), 1.0);
-    depth = gl_Position.w;
-}
-"""
-)
-
 SHADOW_FRAGMENT = """
 #version 330
 in float depth;

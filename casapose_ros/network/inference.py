@@ -7,10 +7,7 @@ import numpy as np
 from keras import ops
 
 from casapose_ros.errors import ImageError
-from casapose_ros.types import NUM_KEYPOINTS, Fields
-
-STRIDE = 8
-"""Image sides must be multiples of this."""
+from casapose_ros.types import NUM_KEYPOINTS, STRIDE, Fields
 
 
 def normalise_image(image):

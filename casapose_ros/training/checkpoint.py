@@ -59,6 +59,8 @@ def load_checkpoint(
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
+    if not {"step", "config", "optimizer/0"} <= arrays.keys():
+        raise WeightsError(f"{path}: not a checkpoint of a training run; name the run's folder")
     _check_same(path, json.loads(str(arrays["config"])), to_dict(config))
     for prefix, network in networks.items():
         start = f"{prefix}/"

@@ -39,3 +39,5 @@ def test_another_number_of_objects_or_variant_is_refused(shared_dir, tmp_path, w
     models = str(shared_dir / "data" / "lmo" / "models")
     assert main([*command, models, "--variant", "c"]) == 2
     assert "another variant" in capsys.readouterr().err
+    assert main([*command, models, "--variant", "c_gcu6"]) == 2
+    assert "unknown variant 'c_gcu6'; known: base" in capsys.readouterr().err

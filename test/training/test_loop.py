@@ -96,6 +96,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
     resumed.checkpoint_path.write_bytes(content[: len(content) // 2])
     with pytest.raises(WeightsError, match="not a readable checkpoint"):
         resumed.resume()
+    np.savez(resumed.checkpoint_path, weights=np.ones(3))
+    with pytest.raises(WeightsError, match="not a checkpoint of a training run"):
+        resumed.resume()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(start, cache):
