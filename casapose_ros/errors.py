@@ -38,3 +38,7 @@ class DatasetError(CasaposeError):
 
 class RenderError(CasaposeError):
     """The renderer cannot start or cannot draw what was asked."""
+
+
+class OutputError(CasaposeError):
+    """Results cannot be written: no permission, no such folder, disk full."""

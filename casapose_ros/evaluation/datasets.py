@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,46 @@ MODEL_FOLDERS = ("models_eval", "models")
 """Where BOP keeps meshes; those for evaluation have evenly spread vertices."""
 SAME_DIAMETER = 0.05
 """Relative difference up to which two diameters may belong to one object."""
+
+
+@dataclass(frozen=True)
+class BopSource:
+    """The frames of a BOP data set; a ``FrameSource`` of :mod:`~.running`.
+
+    Attributes:
+        name: The data set's name.
+        bop_frames: Its frames.
+        objects: What the model knows; other true objects are left out.
+        problems: Stays empty: a broken image ends the run.
+    """
+
+    name: str
+    bop_frames: tuple[BopFrame, ...]
+    objects: tuple[ObjectModel, ...]
+    problems: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.bop_frames)
+
+    def frames(self, done: Collection[str]) -> Iterator[Frame]:
+        """The frames that are not done yet, loaded one by one.
+
+        Raises:
+            DatasetError: An image or a mask cannot be read.
+        """
+        for bop_frame in self.bop_frames:
+            if frame_name(bop_frame) not in done:
+                yield replace(read_frame(bop_frame, self.objects), source=self.name)
+
+    def find(self, names: Collection[str]) -> dict[str, Frame]:
+        """Frames by name."""
+        others = {frame_name(bop_frame) for bop_frame in self.bop_frames} - set(names)
+        return {frame.name: frame for frame in self.frames(others)}
+
+
+def frame_name(bop_frame: BopFrame) -> str:
+    """``scene/image`` in BOP's six digits."""
+    return f"{bop_frame.scene_id:06d}/{bop_frame.image_id:06d}"
 
 
 def read_frame(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> Frame:
@@ -44,11 +84,13 @@ def read_frame(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> Frame:
             mask = bop_frame.load_mask(index)
             masks[name] = masks[name] | mask if name in masks else mask
     return Frame(
-        name=f"{bop_frame.scene_id:06d}/{bop_frame.image_id:06d}",
+        name=frame_name(bop_frame),
         image=bop_frame.load_image(),
         camera=bop_frame.camera,
         truths=tuple(truths),
         masks=masks,
+        scene_id=bop_frame.scene_id,
+        image_id=bop_frame.image_id,
     )
 
 

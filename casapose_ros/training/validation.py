@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from casapose_ros.evaluation.calibration import fit_calibration
-from casapose_ros.evaluation.judging import Frame, judge
+from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Reference
 from casapose_ros.evaluation.summary import Summary, all_matches, summarise
 from casapose_ros.score import ScoreCalibration
@@ -70,10 +70,11 @@ def validate(
         references: By name, every object that the model knows, for example from
             ``evaluation.datasets.load_references``.
     """
+    objects = [reference.model for reference in references.values()]
     judgements = []
     for frame in frames:
-        estimate = estimator.run(frame.image, frame.camera)
-        judgements.append(judge(frame, estimate, references, MIN_VISIBILITY))
+        record = observe(frame, estimator.run(frame.image, frame.camera), objects)
+        judgements.append(judge(record, references, MIN_VISIBILITY))
     *per_object, total = summarise(judgements, list(references), MIN_VISIBILITY)
     return ValidationResult(
         keypoint_error=total.mean_keypoints,

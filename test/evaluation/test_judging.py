@@ -5,7 +5,7 @@ import pytest
 from exact_fields import CAMERA, Scene, box_object, random_pose, silhouette
 
 from casapose_ros.estimator import PoseEstimator
-from casapose_ros.evaluation.judging import Frame, judge
+from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Outcome, Reference, TrueObject
 
 BOX = box_object()
@@ -25,7 +25,7 @@ def scene_and_frame():
 
 def run(predict, frame, min_visibility=0.4):
     estimate = PoseEstimator(predict, (BOX,), (640, 480)).run(frame.image, frame.camera)
-    return judge(frame, estimate, REFERENCES, min_visibility)
+    return judge(observe(frame, estimate, [BOX]), REFERENCES, min_visibility)
 
 
 def test_a_perfect_answer(scene_and_frame):
@@ -51,7 +51,7 @@ def test_masks_are_compared_at_the_fields_resolution(scene_and_frame):
         return type(full)(*(np.ascontiguousarray(a[::2, ::2]) for a in vars(full).values()))
 
     estimate = PoseEstimator(predict_quarter, (BOX,), (320, 240)).run(frame.image, frame.camera)
-    iou = judge(frame, estimate, REFERENCES, 0.4).mask_ious["box1"]
+    iou = judge(observe(frame, estimate, [BOX]), REFERENCES, 0.4).mask_ious["box1"]
     assert 0.9 < iou <= 1
 
 
