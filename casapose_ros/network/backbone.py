@@ -51,7 +51,7 @@ class ResidualUnit(layers.Layer):
         )
         self.bn2 = BatchNormalization(name="bn2")
         self.conv2 = convolution(filters, 3, "conv2", dilation_rate=dilation)
-        self.shortcut = convolution(filters, 1, "sc", strides=stride) if project else None
+        self.shortcut = convolution(filters, 1, "sc") if project else None
 
     def build(self, input_shape):
         inner = (*input_shape[:-1], self.filters)
@@ -69,7 +69,11 @@ class ResidualUnit(layers.Layer):
             y = ops.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
         y = ops.relu(self.bn2(self.conv1(y), training=training))
         y = self.conv2(y)
-        return y + (self.shortcut(first) if self.project else x), first
+        if self.project:
+            # A stride of 1x1 convolutions is a choice of pixels; TensorFlow 2.21 writes outside its
+            # memory in their gradient if they are strided and have fewer than 16 channels.
+            x = self.shortcut(first[:, :: self.stride, :: self.stride])
+        return y + x, first
 
     def get_config(self):
         return {

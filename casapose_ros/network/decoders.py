@@ -122,7 +122,7 @@ class VectorDecoder(layers.Layer):
         # Variant `c` learns its mask pyramid; the others take the top-left pixel of every 2x2.
         self.pyramid = (
             [
-                convolution(num_classes, 1, f"mask_{size}", strides=2, kernel_initializer=_identity)
+                convolution(num_classes, 1, f"mask_{size}", kernel_initializer=_identity)
                 for size in ("half", "quarter", "eighth")
             ]
             if variant == "c"
@@ -172,7 +172,7 @@ class VectorDecoder(layers.Layer):
             return labels_at, [ops.one_hot(x, self.num_classes, dtype=dtype) for x in labels_at]
         mask_at = [ops.one_hot(labels, self.num_classes, dtype=dtype)]
         for layer in self.pyramid:
-            mask_at.append(layer(mask_at[-1]))
+            mask_at.append(layer(half_size(mask_at[-1])))
         return labels_at, mask_at
 
     def _upsample(self, x, coarse_labels, labels):

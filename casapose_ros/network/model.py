@@ -26,9 +26,10 @@ class NetworkConfig:
         num_objects: K; the segmentation has K + 1 classes, 0 is background.
         variant: A key of ``GUIDED_BLOCKS``.
         width: Multiplier of the encoder's and both decoders' channels.
-        vector_decoder: Channels of decoder 2's five blocks; by default those of
-            ``DECODER_CHANNELS`` times ``width``. A narrow network wants at least 32 in the last,
-            because it has 27 outputs.
+        vector_decoder: Channels of the five blocks of the decoder that gives the vectors, that
+            is decoder 2, or the only one of ``base``; by default those of ``DECODER_CHANNELS``
+            times ``width``. A narrow network wants at least 32 in the last, because it has 27
+            outputs.
     """
 
     num_objects: int
@@ -45,23 +46,22 @@ class NetworkConfig:
             raise ConfigError(f"num_objects must be 1..255, got {self.num_objects}")
         if not 0 < self.width <= 8:
             raise ConfigError(f"width must be in (0, 8], got {self.width}")
-        if self.vector_decoder is not None:
-            if self.variant == "base":
-                raise ConfigError("variant 'base' has one decoder and takes no vector_decoder")
-            if len(self.vector_decoder) != 5 or min(self.vector_decoder) < 1:
-                raise ConfigError(
-                    f"vector_decoder must be five positive widths, got {self.vector_decoder}"
-                )
+        widths = self.vector_decoder
+        if widths is not None and (len(widths) != 5 or min(widths) < 1):
+            raise ConfigError(f"vector_decoder must be five positive widths, got {widths}")
 
     @property
     def num_classes(self) -> int:
         return self.num_objects + 1
 
     def segmentation_channels(self) -> tuple[int, ...]:
-        return tuple(scaled_width(c, self.width) for c in DECODER_CHANNELS)
+        return self.vector_channels() if self.variant == "base" else self._scaled()
 
     def vector_channels(self) -> tuple[int, ...]:
-        return self.vector_decoder or self.segmentation_channels()
+        return self.vector_decoder or self._scaled()
+
+    def _scaled(self) -> tuple[int, ...]:
+        return tuple(scaled_width(c, self.width) for c in DECODER_CHANNELS)
 
 
 def build_network(config: NetworkConfig) -> CASAPose:

@@ -93,9 +93,22 @@ def test_unguided_upsampling_matches_the_reference_data(shared_dir):
         ({"num_objects": 3, "variant": "c_gcu6"}, "known: base, c"),
         ({"num_objects": 3, "width": 0.0}, "width"),
         ({"num_objects": 3, "vector_decoder": (8, 8)}, "five positive widths"),
-        ({"num_objects": 3, "variant": "base", "vector_decoder": (8,) * 5}, "one decoder"),
     ],
 )
 def test_refuses_bad_settings(settings, message):
     with pytest.raises(ConfigError, match=message):
         NetworkConfig(**settings)
+
+
+def test_the_only_decoder_of_base_is_as_wide_as_the_one_that_gives_vectors():
+    wide = NetworkConfig(3, "base", 0.125, (24, 24, 24, 24, 40))
+    assert build_network(wide).segmentation_decoder.head.kernel.shape == (1, 1, 40, 4 + 27)
+
+
+@pytest.mark.parametrize("variant", GUIDED_BLOCKS)
+def test_no_pointwise_convolution_is_strided(variant):
+    """In their gradient TensorFlow writes outside its memory if they have few channels."""
+    network = build_network(NetworkConfig(3, variant, 0.125))
+    layers = [x for x in network._flatten_layers() if isinstance(x, keras.layers.Conv2D)]
+    assert len(layers) > 20
+    assert {x.strides for x in layers if x.kernel_size == (1, 1)} == {(1, 1)}

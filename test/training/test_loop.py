@@ -9,6 +9,7 @@ import tensorflow as tf
 from casapose_ros.bundle import load_bundle
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.errors import CasaposeError, ConfigError, WeightsError
+from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.weights import get_weights
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.training import loop
@@ -108,3 +109,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(start, cache):
     run = start("broken", cache=broken)
     with pytest.raises(CasaposeError, match="the loss is .* at step 0"):
         run.train(lambda progress: None)
+
+
+@pytest.mark.parametrize("variant", GUIDED_BLOCKS)
+def test_every_variant_learns(start, eager, variant):
+    run = start(variant, replace(CONFIG, variant=variant, steps=2))
+    before = get_weights(run.network)
+    run.train(lambda progress: None)
+    after = get_weights(run.network)
+    still = [name for name in before if np.array_equal(before[name], after[name])]
+    assert still == []
