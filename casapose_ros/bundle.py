@@ -42,6 +42,7 @@ class Bundle:
         objects: The objects it knows, class ids 1..K in order.
         estimator: Settings that suit this model.
         score: Calibration of its score.
+        weights_sha256: Of the file with the weights; tells one training from another.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Bundle:
     objects: tuple[ObjectModel, ...]
     estimator: EstimatorConfig
     score: ScoreCalibration
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def load_bundle(path: str | Path) -> Bundle:
         objects=objects,
         estimator=description.estimator,
         score=description.score,
+        weights_sha256=description.weights_sha256,
     )
 
 

@@ -29,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in pkgutil.iter_modules(commands.__path__):
+        if module.name.startswith("_"):  # what several commands have in common
+            continue
         command = importlib.import_module(f"{commands.__name__}.{module.name}")
         subparser = subparsers.add_parser(
             command.NAME, help=command.HELP, description=f"{command.HELP}."

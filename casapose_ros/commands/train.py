@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from casapose_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from casapose_ros.training.settings import TrainConfig
 
 NAME = "train"
 HELP = "train a network on a data set in BOP form"
@@ -36,23 +40,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, show progress, and leave a bundle, logs and curves in the run's folder."""
     from casapose_ros.config import load_yaml
-    from casapose_ros.data.bop import BopDataset
-    from casapose_ros.training.loop import CHECKPOINT_FILE, Run
+    from casapose_ros.training.loop import CHECKPOINT_FILE
     from casapose_ros.training.settings import TrainConfig
 
-    config = load_yaml(TrainConfig, args.config)
-    has_checkpoint = (args.out / CHECKPOINT_FILE).exists()
-    if has_checkpoint and not args.resume:
+    if (args.out / CHECKPOINT_FILE).exists() and not args.resume:
         raise ConfigError(f"{args.out} holds a run already; add --resume or name another folder")
-    objects = _choose_objects(args.objects, config.objects)
-    cache = _open_cache(args, objects, config.input_size)
-    validate = _validator(BopDataset(args.data, args.validation_split), objects, config)
-    training = Run(config, cache, objects, validate, args.out, args.name or args.out.name)
-    if has_checkpoint:
+    data = TrainingData(args.data, args.split, args.validation_split, args.cache)
+    train(load_yaml(TrainConfig, args.config), args.objects, data, args.out, args.name)
+    return 0
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from.
+
+    Attributes:
+        path: Folder in BOP form.
+        split: To train on.
+        validation_split: To measure on while training.
+        cache: Folder for resized frames; inside the data set if None.
+    """
+
+    path: Path
+    split: str = "train_pbr"
+    validation_split: str = "val"
+    cache: Path | None = None
+
+
+def train(
+    config: TrainConfig, objects: Path, data: TrainingData, out: Path, name: str | None = None
+) -> Path:
+    """Train to the end, from the folder's checkpoint if it has one.
+
+    Args:
+        config: Settings.
+        objects: Folder of the object set.
+        data: What to learn from.
+        out: The run's folder.
+        name: Name of the model; that of the folder if None.
+
+    Returns:
+        The folder of the model bundle.
+
+    Raises:
+        CasaposeError: The data do not fit, the checkpoint is of other settings, or the loss is
+            not finite.
+    """
+    from casapose_ros.data.bop import BopDataset
+    from casapose_ros.training.loop import Run
+
+    known = _choose_objects(objects, config.objects)
+    cache = _open_cache(data, known, config.input_size)
+    validate = _validator(BopDataset(data.path, data.validation_split), known, config)
+    training = Run(config, cache, known, validate, out, name or out.name)
+    if training.checkpoint_path.exists():
         training.resume()
         print(f"resuming after {training.step} steps")
     _train(training)
-    return 0
+    return out / "bundle"
 
 
 def _choose_objects(path: Path, names: tuple[str, ...]):
@@ -67,20 +112,20 @@ def _choose_objects(path: Path, names: tuple[str, ...]):
     return tuple(replace(by_name[n], class_id=i) for i, n in enumerate(chosen, start=1))
 
 
-def _open_cache(args: argparse.Namespace, objects, size: tuple[int, int]):
+def _open_cache(data: TrainingData, objects, size: tuple[int, int]):
     from rich.progress import Progress
 
     from casapose_ros.data.bop import BopDataset
     from casapose_ros.data.frame_cache import open_frame_cache
 
-    dataset = BopDataset(args.data, args.split)
+    dataset = BopDataset(data.path, data.split)
     with Progress() as bar:
         task = bar.add_task("reading frames", total=None)
         return open_frame_cache(
             dataset,
             objects,
             size,
-            args.cache or args.data / "cache",
+            data.cache or data.path / "cache",
             lambda done, total: bar.update(task, completed=done, total=total),
         )
 

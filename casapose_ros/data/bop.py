@@ -81,11 +81,12 @@ class BopFrame:
         return _load(self.image_path, cv2.IMREAD_COLOR, self.camera)[..., ::-1].copy()
 
     def load_depth(self) -> np.ndarray:
-        """(H, W) float32 metres, 0 where unknown."""
+        """(H, W) float64 metres, 0 where unknown."""
         if self.depth_path is None:
             raise DatasetError(f"{self.image_path}: there is no depth image")
         depth = _load(self.depth_path, cv2.IMREAD_UNCHANGED, self.camera)
-        return depth.astype(np.float32) * np.float32(self.depth_scale / MM_PER_M)
+        # Float32 millimetres, as the benchmark's own tools read it; float64 metres keep them.
+        return depth.astype(np.float32) * np.float32(self.depth_scale) / np.float64(MM_PER_M)
 
     def load_mask(self, index: int) -> np.ndarray:
         """(H, W) bool, visible pixels of ``objects[index]``."""
@@ -172,6 +173,20 @@ def read_scene(path: str | Path) -> list[BopFrame]:
             )
         )
     return frames
+
+
+def read_ground_truth(path: str | Path) -> dict[int, tuple[GroundTruth, ...]]:
+    """Read the true objects of a scene folder alone, by image id; its images need not be there.
+
+    Raises:
+        DatasetError: ``scene_gt.json`` is missing, or it or ``scene_gt_info.json`` is broken.
+    """
+    path = Path(path)
+    truths = _read_json(path / "scene_gt.json")
+    info_path = path / "scene_gt_info.json"
+    infos = _read_json(info_path) if info_path.exists() else {}
+    number = _number(path / "scene_gt.json")
+    return {number(key): _truths(path, key, truths, infos, {}) for key in truths}
 
 
 def _truths(

@@ -37,8 +37,14 @@ class Reliability:
 
 
 def reliability(matches: Sequence[Match], bins: int = 10) -> Reliability:
-    """Compare the scores of all estimates with how often they are correct."""
+    """Compare the scores of all estimates with how often they are correct.
+
+    Where any score is not within 0..1, as other programs' may be, they are no probabilities: the
+    bins stay empty and the error is unknown.
+    """
     scores, correct = _scores(matches)
+    if not np.all((scores >= 0) & (scores <= 1)):
+        scores, correct = scores[:0], correct[:0]
     edges = np.linspace(0, 1, bins + 1)
     index = np.clip(np.digitize(scores, edges) - 1, 0, bins - 1)
     counts = np.bincount(index, minlength=bins)

@@ -14,7 +14,9 @@ from casapose_ros.data.models_info import ModelInfo, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import Reference, TrueObject
-from casapose_ros.types import ObjectModel
+from casapose_ros.evaluation.records import FrameRecord
+from casapose_ros.evaluation.results import FrameResult
+from casapose_ros.types import NUM_KEYPOINTS, ObjectModel
 
 MODEL_FOLDERS = ("models_eval", "models")
 """Where BOP keeps meshes; those for evaluation have evenly spread vertices."""
@@ -57,6 +59,44 @@ class BopSource:
         return {frame.name: frame for frame in self.frames(others)}
 
 
+def records_of(results: Iterable[FrameResult], sources: Sequence[BopSource]) -> list[FrameRecord]:
+    """Records of a data set's images with estimates that were read from a file.
+
+    Args:
+        results: The estimates; an image without any is left out.
+        sources: The whole data set.
+
+    Raises:
+        DatasetError: There are estimates for an image that the data set does not have.
+    """
+    by_name = {result.name: result for result in results}
+    records = []
+    for source in sources:
+        for bop_frame in source.bop_frames:
+            name = frame_name(bop_frame)
+            result = by_name.pop(name, None)
+            records.append(
+                FrameRecord(
+                    name=name,
+                    source=source.name,
+                    camera=bop_frame.camera,
+                    poses=result.poses if result else (),
+                    truths=true_objects(bop_frame, source.objects),
+                    mask_ious={},
+                    times=result.times if result else {},
+                    network_size=None,
+                    scene_id=bop_frame.scene_id,
+                    image_id=bop_frame.image_id,
+                )
+            )
+    if by_name:
+        raise DatasetError(
+            f"there are estimates for {len(by_name)} images that are not in this split, for "
+            f"example {next(iter(by_name))}"
+        )
+    return records
+
+
 def frame_name(bop_frame: BopFrame) -> str:
     """``scene/image`` in BOP's six digits."""
     return f"{bop_frame.scene_id:06d}/{bop_frame.image_id:06d}"
@@ -65,32 +105,45 @@ def frame_name(bop_frame: BopFrame) -> str:
 def read_frame(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> Frame:
     """Load an image of a BOP data set with the truth about the objects that a model knows.
 
-    A data set without ``scene_gt_info.json`` does not say how much of an object is visible: all
-    of it then.
-
     Raises:
-        DatasetError: An image or a mask cannot be read.
+        DatasetError: An image or a mask cannot be read, or a true pose is no pose.
     """
     names = {obj.bop_id: obj.name for obj in objects}
-    truths = []
     masks: dict[str, np.ndarray] = {}
     for index, true in enumerate(bop_frame.objects):
-        if true.bop_id not in names:
-            continue
-        name = names[true.bop_id]
-        visibility = 1.0 if true.visib_fract is None else true.visib_fract
-        truths.append(TrueObject(name, true.R_cam_obj, true.t_cam_obj, visibility))
-        if true.mask_path is not None:
-            mask = bop_frame.load_mask(index)
+        if true.bop_id in names and true.mask_path is not None:
+            name, mask = names[true.bop_id], bop_frame.load_mask(index)
             masks[name] = masks[name] | mask if name in masks else mask
     return Frame(
         name=frame_name(bop_frame),
         image=bop_frame.load_image(),
         camera=bop_frame.camera,
-        truths=tuple(truths),
+        truths=true_objects(bop_frame, objects),
         masks=masks,
         scene_id=bop_frame.scene_id,
         image_id=bop_frame.image_id,
+    )
+
+
+def true_objects(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> tuple[TrueObject, ...]:
+    """The true objects of an image that a model knows.
+
+    A data set without ``scene_gt_info.json`` does not say how much of an object is visible: all
+    of it then.
+
+    Raises:
+        DatasetError: A true pose is no pose.
+    """
+    names = {obj.bop_id: obj.name for obj in objects}
+    return tuple(
+        TrueObject(
+            names[true.bop_id],
+            true.R_cam_obj,
+            true.t_cam_obj,
+            1.0 if true.visib_fract is None else true.visib_fract,
+        )
+        for true in bop_frame.objects
+        if true.bop_id in names
     )
 
 
@@ -101,6 +154,30 @@ def count_objects(frames: Iterable[BopFrame]) -> dict[int, int]:
         for true in frame.objects:
             counts[true.bop_id] = counts.get(true.bop_id, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def load_objects(dataset: Path) -> tuple[ObjectModel, ...]:
+    """All objects of a data set, for a method that has no object set; keypoints are NaN.
+
+    Raises:
+        DatasetError: The data set has no models.
+        MeshError: Their description is bad.
+    """
+    infos = read_models_info(models_folder(dataset) / "models_info.json")
+    nowhere = np.full((NUM_KEYPOINTS, 3), np.nan)
+    return tuple(
+        ObjectModel(
+            f"obj_{i:06d}",
+            class_id,
+            i,
+            nowhere,
+            info.diameter,
+            info.box_min,
+            info.box_max,
+            info.symmetries,
+        )
+        for class_id, (i, info) in enumerate(sorted(infos.items()), start=1)
+    )
 
 
 def load_references(
@@ -129,7 +206,7 @@ def load_references(
             f"{dataset}: its ground truth has the BOP ids {sorted(present)}, the model knows "
             f"{known}: there is nothing to evaluate"
         )
-    folder = _models_folder(dataset)
+    folder = models_folder(dataset)
     infos = read_models_info(folder / "models_info.json")
     return {
         obj.name: _reference(folder, obj, infos.get(obj.bop_id))
@@ -153,7 +230,12 @@ def _reference(folder: Path, obj: ObjectModel, info: ModelInfo | None) -> Refere
     return Reference(model, mesh.vertices)
 
 
-def _models_folder(dataset: Path) -> Path:
+def models_folder(dataset: Path) -> Path:
+    """Where a data set's meshes for evaluation are.
+
+    Raises:
+        DatasetError: It has none.
+    """
     for name in MODEL_FOLDERS:
         if (dataset / name / "models_info.json").is_file():
             return dataset / name

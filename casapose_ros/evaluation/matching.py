@@ -2,6 +2,7 @@
 
 Within one image and object, estimates choose in order of their score: first those that are right
 claim the true pose they fit, then the others the nearest one left, so that their errors count too.
+An estimate that is no pose at all (NaN, or not a rotation) is wrong and answers for nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from enum import Enum
 import numpy as np
 
 from casapose_ros import geometry
+from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation import metrics
+from casapose_ros.evaluation.deviation import Deviation, deviation
 from casapose_ros.evaluation.symmetries import nearest_equivalent, symmetry_transforms
 from casapose_ros.types import CameraModel, ObjectModel, ObjectPose
 
@@ -21,6 +24,8 @@ CORRECT_BELOW = 0.1
 """A pose is correct if its ADD(-S) is below this fraction of the object's diameter."""
 ABSENT_BELOW = 0.05
 """An object that shows less than this fraction of itself counts as not in the image."""
+MAX_SKEW = 0.01
+"""How far R^T R of a rotation may be from the identity: one printed with three digits passes."""
 
 
 class Outcome(Enum):
@@ -59,12 +64,23 @@ class TrueObject:
         R_cam_obj: (3, 3) rotation.
         t_cam_obj: (3,) metres.
         visibility: Visible fraction of its silhouette, 0..1.
+
+    Raises:
+        DatasetError: The pose is none (see :func:`is_pose`), or the visibility is no number.
     """
 
     name: str
     R_cam_obj: np.ndarray
     t_cam_obj: np.ndarray
     visibility: float
+
+    def __post_init__(self) -> None:
+        if not is_pose(self.R_cam_obj, self.t_cam_obj) or not np.isfinite(self.visibility):
+            raise DatasetError(
+                f"the ground truth of {self.name} is no pose: "
+                f"R = {np.asarray(self.R_cam_obj).tolist()}, "
+                f"t = {np.asarray(self.t_cam_obj).tolist()}, visibility {self.visibility}"
+            )
 
 
 @dataclass(frozen=True)
@@ -98,9 +114,15 @@ class Match:
         frame: Name of the image, for example ``000002/000031``.
         name: The object's name.
         outcome: See :class:`Outcome`.
-        pose: The estimate; None for a missed object.
+        pose: The estimate; None for a missed object, and where a match is read back from a file
+            that keeps the figures alone.
         visibility: Visible fraction of the true object; None for an estimate without one.
         errors: See :class:`PoseErrors`.
+        truth: Which of the image's true objects it is, as an index; None for an estimate
+            without one.
+        candidates: ADD(-S) as a fraction of the diameter to every true object of this name in the
+            image, by index; empty for a missed object.
+        deviation: The errors in units of the estimate's covariances; None without a true object.
     """
 
     frame: str
@@ -109,11 +131,14 @@ class Match:
     pose: ObjectPose | None
     visibility: float | None
     errors: PoseErrors
+    truth: int | None = None
+    candidates: dict[int, float] = field(default_factory=dict)
+    deviation: Deviation | None = None
 
     @property
     def is_estimate(self) -> bool:
         """Whether the model said something here."""
-        return self.pose is not None
+        return self.outcome is not Outcome.MISSED
 
     @property
     def score(self) -> float | None:
@@ -163,24 +188,82 @@ def match_frame(
     asked_for = {t.name for t in truths}.intersection(references)
     matches = []
     for name in sorted(asked_for.union(e.name for e in estimates)):
-        mine = sorted((e for e in estimates if e.name == name), key=lambda e: -e.score)
-        true = [t for t in truths if t.name == name]
+        mine = sorted((e for e in estimates if e.name == name), key=lambda e: rank(e.score))
+        true = {i: t for i, t in enumerate(truths) if t.name == name}
         matches += _match_object(frame, mine, true, references[name], camera)
     return matches
 
 
-def pose_errors(
+def rank(score: float) -> float:
+    """Sorts the best score first, and one that is no number last."""
+    return np.inf if np.isnan(score) else -score
+
+
+def is_pose(R_cam_obj: np.ndarray, t_cam_obj: np.ndarray) -> bool:
+    """Whether these are a (3, 3) rotation and a (3,) translation, up to rounding."""
+    R, t = np.asarray(R_cam_obj), np.asarray(t_cam_obj)
+    if R.shape != (3, 3) or t.size != 3 or not (np.isfinite(R).all() and np.isfinite(t).all()):
+        return False
+    return bool(np.abs(R.T @ R - np.eye(3)).max() < MAX_SKEW and np.linalg.det(R) > 0)
+
+
+def _match_object(
+    frame: str,
+    estimates: list[ObjectPose],
+    truths: dict[int, TrueObject],
+    reference: Reference,
+    camera: CameraModel,
+) -> list[Match]:
+    """Match the estimates of one object, best score first, to its true poses by index."""
+    name = reference.model.name
+    candidates = [
+        {i: _add(e, t, reference) / reference.model.diameter for i, t in truths.items()}
+        for e in estimates
+    ]
+    pairs = _pair(candidates, set(truths))
+    present = any(t.visibility >= ABSENT_BELOW for t in truths.values())
+    matches = []
+    for index, estimate in enumerate(estimates):
+        truth, errors, fit, visibility = pairs.get(index), PoseErrors(), None, None
+        if truth is not None:
+            errors, fit = _compare(estimate, truths[truth], reference, camera)
+            visibility = truths[truth].visibility
+        outcome = Outcome.WRONG if present else Outcome.ABSENT
+        if errors.add_relative < CORRECT_BELOW:
+            outcome = Outcome.CORRECT
+        near = candidates[index]
+        matches.append(Match(frame, name, outcome, estimate, visibility, errors, truth, near, fit))
+    for index in sorted(set(truths) - set(pairs.values())):
+        visibility = truths[index].visibility
+        matches.append(Match(frame, name, Outcome.MISSED, None, visibility, PoseErrors(), index))
+    return matches
+
+
+def _pair(candidates: list[dict[int, float]], free: set[int]) -> dict[int, int]:
+    """The true object for each estimate that has one; errors in diameters."""
+    pairs: dict[int, int] = {}
+    free = set(free)
+    for limit in (CORRECT_BELOW, np.inf):
+        for estimate, errors in enumerate(candidates):
+            if estimate in pairs or not free:
+                continue
+            nearest = min(sorted(free), key=errors.__getitem__)
+            if errors[nearest] < limit:
+                pairs[estimate] = nearest
+                free.remove(nearest)
+    return pairs
+
+
+def _compare(
     estimate: ObjectPose, truth: TrueObject, reference: Reference, camera: CameraModel
-) -> PoseErrors:
+) -> tuple[PoseErrors, Deviation]:
     """All errors of one estimate against one true pose."""
     R_est, t_est = estimate.R_cam_obj, estimate.t_cam_obj
     add = _add(estimate, truth, reference)
-    if not np.isfinite(add):
-        return PoseErrors()
     R_gt, t_gt = nearest_equivalent(R_est, truth.R_cam_obj, truth.t_cam_obj, reference.transforms)
     points, model = reference.points, reference.model
     keypoints_gt = geometry.project(model.keypoints, R_gt, t_gt, camera)
-    return PoseErrors(
+    errors = PoseErrors(
         add=add,
         add_relative=add / model.diameter,
         projection=metrics.projection_error(R_est, t_est, R_gt, t_gt, points, camera),
@@ -188,56 +271,13 @@ def pose_errors(
         translation=metrics.translation_error(t_est, t_gt),
         keypoints=metrics.keypoint_error(estimate.keypoints, keypoints_gt),
     )
-
-
-def _match_object(
-    frame: str,
-    estimates: list[ObjectPose],
-    truths: list[TrueObject],
-    reference: Reference,
-    camera: CameraModel,
-) -> list[Match]:
-    """Match the estimates of one object, best score first."""
-    add = np.array([[_add(e, t, reference) for t in truths] for e in estimates])
-    pairs = _pair(add.reshape(len(estimates), len(truths)), reference.model.diameter)
-    present = any(t.visibility >= ABSENT_BELOW for t in truths)
-    matches = []
-    for index, estimate in enumerate(estimates):
-        truth = truths[pairs[index]] if index in pairs else None
-        errors = pose_errors(estimate, truth, reference, camera) if truth else PoseErrors()
-        outcome = Outcome.WRONG if present else Outcome.ABSENT
-        if errors.add_relative < CORRECT_BELOW:
-            outcome = Outcome.CORRECT
-        visibility = truth.visibility if truth else None
-        name = reference.model.name
-        matches.append(Match(frame, name, outcome, estimate, visibility, errors))
-    for index in sorted(set(range(len(truths))) - set(pairs.values())):
-        truth = truths[index]
-        matches.append(
-            Match(frame, truth.name, Outcome.MISSED, None, truth.visibility, PoseErrors())
-        )
-    return matches
-
-
-def _pair(add: np.ndarray, diameter: float) -> dict[int, int]:
-    """Index of the true object for each estimate that has one; ``add`` is (E, T) metres."""
-    pairs: dict[int, int] = {}
-    free = set(range(add.shape[1]))
-    for limit in (CORRECT_BELOW * diameter, None):
-        for estimate in range(add.shape[0]):
-            if estimate in pairs or not free:
-                continue
-            nearest = min(free, key=lambda truth: add[estimate, truth])
-            if limit is None or add[estimate, nearest] < limit:
-                pairs[estimate] = nearest
-                free.remove(nearest)
-    return pairs
+    return errors, deviation(estimate, R_gt, t_gt, keypoints_gt, model.symmetries)
 
 
 def _add(estimate: ObjectPose, truth: TrueObject, reference: Reference) -> float:
-    """ADD(-S) in metres; infinite for a pose that is not finite."""
+    """ADD(-S) in metres; infinite for what is no pose."""
     R_est, t_est = estimate.R_cam_obj, estimate.t_cam_obj
-    if not (np.all(np.isfinite(R_est)) and np.all(np.isfinite(t_est))):
+    if not is_pose(R_est, t_est):
         return float("inf")
     error = metrics.adds_error if reference.model.symmetries.any else metrics.add_error
     return error(R_est, t_est, truth.R_cam_obj, truth.t_cam_obj, reference.points)

@@ -47,7 +47,8 @@ class FrameRecord:
         truths: All true objects that the model knows, however little of them is visible.
         mask_ious: Overlap of the masks by object name; without what has no true mask.
         times: Seconds per stage.
-        network_size: (width, height) px of the network's view of the image.
+        network_size: (width, height) px of the network's view of the image; None where estimates
+            were read from a file.
         scene_id: BOP's number of the scene; None elsewhere.
         image_id: BOP's number of the image; None elsewhere.
         stamp: Nanoseconds; None where images have none.
@@ -60,7 +61,7 @@ class FrameRecord:
     truths: tuple[TrueObject, ...]
     mask_ious: dict[str, float]
     times: dict[str, float]
-    network_size: tuple[int, int]
+    network_size: tuple[int, int] | None
     scene_id: int | None = None
     image_id: int | None = None
     stamp: int | None = None
@@ -108,7 +109,7 @@ class RecordLog:
         with replacing(path) as part, part.open("w") as file:
             _write_line(file, {"format": FORMAT} | to_dict(header))
             for record in self.records.values():
-                _write_line(file, _to_json(record))
+                _write_line(file, to_json(record))
         self._file = path.open("a")
 
     def __enter__(self) -> RecordLog:
@@ -124,7 +125,7 @@ class RecordLog:
             OutputError: The disk is full; the records before this one are kept.
         """
         try:
-            _write_line(self._file, _to_json(record))
+            _write_line(self._file, to_json(record))
             self._file.flush()
         except OSError as error:
             raise OutputError(
@@ -142,10 +143,10 @@ def read_log(path: Path) -> tuple[RunHeader, list[FrameRecord]]:
     """
     lines = _lines(path)
     header = next(lines, None)
-    if header is None or header.get("format") != FORMAT:
+    names = [f.name for f in dataclasses.fields(RunHeader)]
+    if header is None or header.get("format") != FORMAT or not header.keys() >= set(names):
         raise DatasetError(f"{path}: not a log of evaluated frames (format {FORMAT})")
-    fields = {f.name: header.get(f.name) for f in dataclasses.fields(RunHeader)}
-    fields["sources"] = tuple(fields["sources"])
+    fields = {name: header[name] for name in names} | {"sources": tuple(header["sources"])}
     try:
         return RunHeader(**fields), [_from_json(line) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
@@ -187,19 +188,19 @@ def _write_line(file: TextIO, value: dict[str, Any]) -> None:
     file.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Plain values; null for what is not finite, which JSON cannot hold."""
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
-        return {f.name: _to_json(getattr(value, f.name)) for f in fields}
+        return {f.name: to_json(getattr(value, f.name)) for f in fields}
     if isinstance(value, dict):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _to_json(value.ravel().tolist())
+        return to_json(value.ravel().tolist())
     if isinstance(value, (list, tuple)):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, np.generic):
-        return _to_json(value.item())
+        return to_json(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
@@ -208,19 +209,20 @@ def _from_json(values: dict[str, Any]) -> FrameRecord:
         **values
         | {
             "camera": CameraModel(**_arrays(values["camera"])),
-            "poses": tuple(ObjectPose(**_pose(pose)) for pose in values["poses"]),
+            "poses": tuple(pose_from_json(pose) for pose in values["poses"]),
             "truths": tuple(TrueObject(**_arrays(truth)) for truth in values["truths"]),
-            "network_size": tuple(values["network_size"]),
+            "network_size": values["network_size"] and tuple(values["network_size"]),
         }
     )
 
 
-def _pose(values: dict[str, Any]) -> dict[str, Any]:
+def pose_from_json(values: dict[str, Any]) -> ObjectPose:
+    """The inverse of :func:`to_json` for a pose."""
     values = _arrays(values)
     values["box"] = tuple(_number(value) for value in values["box"])
     for name in ("score", "reprojection_error"):
         values[name] = _number(values[name])
-    return values
+    return ObjectPose(**values)
 
 
 def _arrays(values: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import Protocol
 
@@ -89,14 +89,22 @@ def run_sources(
     if cluster is None and (jobs == 1 or len(sources) == 1):
         return _run_here(sources, load, log, advance, done)
     problems: dict[int, list[str]] = {}
+    failures: list[CasaposeError] = []
     with _workers(jobs, cluster) as (submit, completed):
         tasks = {submit(_work, load, source, done): i for i, source in enumerate(sources)}
         for task in completed(list(tasks)):
-            result = _result(task, sources[tasks[task]])
+            try:
+                result = _result(task, sources[tasks[task]])
+            except CasaposeError as error:
+                # The others go on: what they find out is not lost.
+                failures.append(error)
+                continue
             problems[tasks[task]] = result.problems
             for record in result.records:
                 log.append(record)
             advance(len(result.records))
+    if failures:
+        raise failures[0]
     return [problem for index in sorted(problems) for problem in problems[index]]
 
 
@@ -169,7 +177,11 @@ def _workers(jobs: int, cluster: str | None):
         with _connect(cluster) as client:
             from distributed import as_completed as completed_on_cluster
 
-            yield client.submit, completed_on_cluster
+            yield (
+                # Dask would answer the same call from its memory, without the problems found.
+                partial(client.submit, pure=False),
+                partial(completed_on_cluster, loop=client.loop),
+            )
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with (

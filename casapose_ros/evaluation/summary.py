@@ -14,6 +14,19 @@ AUC_LIMIT = 0.1
 """Upper end of the ADD(-S) curve whose area is reported, metres (PoseCNN)."""
 TOTAL = "all"
 """Name of the summary over all objects."""
+RECALLS = {
+    "recall_add_10": ("add_relative", 0.1),
+    "recall_add_20": ("add_relative", 0.2),
+    "recall_projection": ("projection", 5.0),
+    "recall_5cm_5deg": ("five_five", 1.0),
+}
+"""Fields of :class:`Summary` that are recalls: of which error, below which threshold."""
+MEDIANS = {
+    "median_rotation": "rotation",
+    "median_translation": "translation",
+    "median_keypoints": "keypoints",
+}
+"""Fields that are medians, and of which error."""
 
 
 @dataclass(frozen=True)
@@ -103,36 +116,32 @@ def target_errors(matches: Sequence[Match], min_visibility: float, measure: str)
     Args:
         matches: Matches of all images.
         min_visibility: Visible fraction from which a true object is a target.
-        measure: A field of ``PoseErrors``.
+        measure: A field of ``PoseErrors``, or ``five_five``, which is below 1 where the translation
+            error is below 5 cm and the rotation error below 5 degrees.
     """
-    targets = (m for m in matches if m.is_target(min_visibility))
-    return np.array([getattr(m.errors, measure) for m in targets], dtype=np.float64)
+    targets = [m.errors for m in matches if m.is_target(min_visibility)]
+    if measure == "five_five":
+        pairs = np.array([(e.translation / 0.05, e.rotation / 5) for e in targets])
+        return pairs.reshape(-1, 2).max(axis=1)
+    return np.array([getattr(errors, measure) for errors in targets], dtype=np.float64)
 
 
 def _summarise(
     matches: Sequence[Match], name: str, min_visibility: float, mask_ious: Sequence[float]
 ) -> Summary:
-    errors = {
-        measure: target_errors(matches, min_visibility, measure)
-        for measure in ("add", "add_relative", "projection", "rotation", "translation", "keypoints")
-    }
-    found = [m for m in matches if m.is_target(min_visibility) and m.is_estimate]
+    def errors(measure: str) -> np.ndarray:
+        return target_errors(matches, min_visibility, measure)
+
+    targets = [m for m in matches if m.is_target(min_visibility)]
     outcomes = [m.outcome for m in matches]
-    # Both bounds at once: the larger of the two errors, each in units of its threshold.
-    five_five = np.maximum(errors["translation"] / 0.05, errors["rotation"] / 5)
     return Summary(
         name=name,
-        targets=len(errors["add"]),
-        found=len(found),
-        recall_add_10=metrics.recall(errors["add_relative"], 0.1),
-        recall_add_20=metrics.recall(errors["add_relative"], 0.2),
-        auc_add=metrics.recall_auc(errors["add"], AUC_LIMIT),
-        recall_projection=metrics.recall(errors["projection"], 5),
-        recall_5cm_5deg=metrics.recall(five_five, 1),
-        median_rotation=_finite(np.median, errors["rotation"]),
-        median_translation=_finite(np.median, errors["translation"]),
-        mean_keypoints=_finite(np.mean, errors["keypoints"]),
-        median_keypoints=_finite(np.median, errors["keypoints"]),
+        targets=len(targets),
+        found=sum(m.is_estimate for m in targets),
+        **{field: metrics.recall(errors(e), limit) for field, (e, limit) in RECALLS.items()},
+        auc_add=metrics.recall_auc(errors("add"), AUC_LIMIT),
+        **{field: _finite(np.median, errors(e)) for field, e in MEDIANS.items()},
+        mean_keypoints=_finite(np.mean, errors("keypoints")),
         mean_mask_iou=_finite(np.mean, np.asarray(mask_ious, dtype=np.float64)),
         estimates=sum(m.is_estimate for m in matches),
         correct=outcomes.count(Outcome.CORRECT),

@@ -146,12 +146,13 @@ class Run:
                 )
             self.step += 1
             self.average.update(self.step)
+            if self.step % config.validate_every == 0 or self.step == config.steps:
+                figures = self._validate()
             if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                # After the validation: a run that dies in it does it again.
                 save_checkpoint(
                     self.checkpoint_path, self.step, config, self._networks(), self.optimizer
                 )
-            if self.step % config.validate_every == 0 or self.step == config.steps:
-                figures = self._validate()
             if self.step % LOG_EVERY == 0 or self.step == config.steps:
                 seconds = (perf_counter() - started) / (self.step - since)
                 losses = {name: float(value) for name, value in losses.items()}

@@ -11,18 +11,20 @@ from exact_fields import CAMERA, Scene, box_object, random_pose
 
 from casapose_ros import cli
 from casapose_ros.bundle import save_bundle
+from casapose_ros.commands._measuring import Method, RunOptions
 from casapose_ros.commands.evaluate import evaluate
-from casapose_ros.errors import DatasetError
+from casapose_ros.errors import ConfigError, DatasetError, OutputError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.network import NetworkConfig, build_network
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 FILES = {
+    "frames.jsonl",
     "report.html",
     "report.json",
     "objects.csv",
     "matches.csv",
-    "poses.json",
+    "pictures",
     "boxes-model_boxes-test.csv",
 }
 
@@ -33,6 +35,10 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(3)
     images = [[(OBJECTS[i % 2], *random_pose(rng))] for i in range(6)]
     return BopFolder(tmp_path_factory.mktemp("data") / "boxes", OBJECTS, images)
+
+
+def method_of(model):
+    return Method(model.name, model.objects, lambda: model)
 
 
 @pytest.fixture
@@ -50,8 +56,8 @@ def measure(folder, tmp_path):
                 return dataclasses.replace(estimate, objects=poses)
 
             model.run = run_changed
-        settings = {"split": "test", "out": tmp_path / "out", "min_visibility": 0.4}
-        return evaluate(model, folder.path, **(settings | options))
+        settings = {"split": "test", "out": tmp_path / "out"}
+        return evaluate(method_of(model), folder.path, **(settings | options))
 
     return run
 
@@ -63,10 +69,13 @@ def test_perfect_poses(measure, folder, tmp_path):
     assert total.recall_add_10 == total.recall_projection == total.recall_5cm_5deg == 1
     assert total.mean_mask_iou == 1 and total.median_keypoints < 0.01
     assert (total.wrong, total.absent) == (0, 0)
-    assert report.network_size == (640, 480) and report.ignored == {}
+    assert report.origin.network_size == (640, 480) and report.ignored == {}
+    assert report.bop.total.average_recall == 1 and report.bop.without_vsd
+    assert report.detection.total.mean_average_precision == 1
     assert set(report.times) == {"preprocess", "network", "keypoints", "pnp"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
-    assert "Worst frames" not in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "no frame has a mistake" in page
 
 
 def test_poses_two_diameters_away(measure, tmp_path):
@@ -97,21 +106,58 @@ def test_estimates_of_absent_objects_are_counted(measure):
     assert (total.found, total.absent, total.absent_rate) == (0, 6, 1)
 
 
-def test_poses_are_written_as_predict_writes_them_and_as_bop_wants_them(measure, folder, tmp_path):
+def test_poses_are_written_as_bop_wants_them(measure, folder, tmp_path):
     measure(limit=2)
-    entries = json.loads((tmp_path / "out" / "poses.json").read_text())["images"]
     truths = json.loads((folder.scene_path / "scene_gt.json").read_text())
     with (tmp_path / "out" / "boxes-model_boxes-test.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(entries) == len(rows) == 2
-    for index, (entry, row) in enumerate(zip(entries, rows, strict=True)):
+    assert len(rows) == 2
+    for index, row in enumerate(rows):
         (truth,) = truths[str(index)]
-        (pose,) = entry["objects"]
         assert (row["scene_id"], row["im_id"]) == ("0", str(index))
-        assert int(row["obj_id"]) == pose["id"] == truth["obj_id"]
+        assert int(row["obj_id"]) == truth["obj_id"]
         t = np.array(row["t"].split(), dtype=float)
         np.testing.assert_allclose(t, truth["cam_t_m2c"], atol=0.1)
-        np.testing.assert_allclose(1000 * np.array(pose["t"]), t, atol=1e-5)
+
+
+def test_a_results_file_gives_the_figures_that_it_was_written_with(measure, folder, tmp_path):
+    def push(pose):
+        return dataclasses.replace(pose, t_cam_obj=pose.t_cam_obj + [0, 0, 0.02])
+
+    first = measure(change=push)
+    results, out = tmp_path / "out" / "boxes-model_boxes-test.csv", tmp_path / "again"
+    arguments = ["evaluate", folder.path, "--estimates", results, "--out", out]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    values = json.loads((out / "report.json").read_text())
+    (again,) = [s for s in values["summaries"] if s["name"] == "all"]
+    assert again["recall_add_20"] == first.total.recall_add_20
+    assert again["median_translation"] == pytest.approx(first.total.median_translation, abs=1e-12)
+    assert values["bop"]["total"]["average_recall"] == first.bop.total.average_recall
+    assert again["mean_keypoints"] is None
+
+
+def test_a_stopped_run_goes_on(measure, folder, tmp_path):
+    """The second half is run later, and nothing twice; the report is that of a whole run."""
+    whole = measure()
+    log = tmp_path / "out" / "frames.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:4]) + lines[4][:100])  # killed while writing the fourth frame
+    seen = []
+
+    def predict(image):
+        seen.append(int(image[0, 0, 0]))
+        return folder.predict(image)
+
+    again = measure(predict=predict, options=RunOptions(resume=True))
+    assert sorted(set(seen)) == [3, 4, 5]
+    assert again.summaries == whole.summaries and again.intervals == whole.intervals
+    assert len(log.read_text().splitlines()) == len(lines)
+
+
+def test_a_run_is_not_resumed_with_another_model(measure, tmp_path):
+    measure(limit=2)
+    with pytest.raises(ConfigError, match="about another run .*frames.* leave --resume out"):
+        measure(limit=3, options=RunOptions(resume=True))
 
 
 def test_objects_that_the_model_does_not_know_are_named(folder, tmp_path):
@@ -120,17 +166,17 @@ def test_objects_that_the_model_does_not_know_are_named(folder, tmp_path):
     images[1].append((stranger, *random_pose(np.random.default_rng(2))))
     mixed = BopFolder(tmp_path / "mixed", [*OBJECTS, stranger], images)
     model = PoseEstimator(Scene(CAMERA, 2).predict, OBJECTS, (640, 480), name="boxes")
-    report = evaluate(model, mixed.path, "test", tmp_path / "out", 0.4)
+    report = evaluate(method_of(model), mixed.path, "test", tmp_path / "out")
     assert report.ignored == {13: 1} and report.total.targets == 1
     knows_nothing = PoseEstimator(mixed.predict, [box_object(1, name="cup")], (640, 480))
     knows_nothing.objects = (dataclasses.replace(OBJECTS[0], bop_id=99),)
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        evaluate(knows_nothing, mixed.path, "test", tmp_path / "out", 0.4)
+        evaluate(method_of(knows_nothing), mixed.path, "test", tmp_path / "out")
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_run(measure, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatasetError, match="cannot write the report"):
+    with pytest.raises(OutputError, match="cannot make this folder"):
         measure(out=tmp_path / "file" / "out")
 
 
@@ -149,7 +195,7 @@ def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
     arguments += ["--network-size", "96x72", "--limit", "2", "--min-visibility", "0.5"]
     assert cli.main([str(argument) for argument in arguments]) == 0
     values = json.loads((out / "report.json").read_text())
-    assert values["frames"] == 2 and values["network_size"] == [96, 72]
+    assert values["frames"] == 2 and values["origin"]["network_size"] == [96, 72]
     assert values["min_visibility"] == 0.5
     printed = capsys.readouterr().out
     assert "untrained on boxes/test" in printed and "2 frames" in printed

@@ -81,15 +81,21 @@ def any_pose(name: str, score: float) -> ObjectPose:
     )
 
 
+FRAME = "000000/000001"
+
+
 @pytest.fixture
 def estimate():
     """A match of an estimate with given errors."""
 
-    def make(name="cube", relative=0.0, score=0.9, visibility=1.0, **errors) -> Match:
+    def make(
+        name="cube", relative=0.0, score=0.9, visibility=1.0, frame=FRAME, truth=0, **errors
+    ) -> Match:
         outcome = Outcome.CORRECT if relative < 0.1 else Outcome.WRONG
         values = dict.fromkeys(("projection", "rotation", "translation", "keypoints"), 0.0)
         result = PoseErrors(add=0.2 * relative, add_relative=relative, **(values | errors))
-        return Match("000000/000001", name, outcome, any_pose(name, score), visibility, result)
+        pose, near = any_pose(name, score), {truth: relative}
+        return Match(frame, name, outcome, pose, visibility, result, truth, near)
 
     return make
 
@@ -98,8 +104,8 @@ def estimate():
 def missed():
     """A match of a true object without estimate."""
 
-    def make(name="cube", visibility=1.0) -> Match:
-        return Match("000000/000001", name, Outcome.MISSED, None, visibility, PoseErrors())
+    def make(name="cube", visibility=1.0, frame=FRAME, truth=0) -> Match:
+        return Match(frame, name, Outcome.MISSED, None, visibility, PoseErrors(), truth)
 
     return make
 
@@ -108,9 +114,7 @@ def missed():
 def absent():
     """A match of an estimate of an object that is not in the image."""
 
-    def make(name="cube", score=0.9) -> Match:
-        return Match(
-            "000000/000001", name, Outcome.ABSENT, any_pose(name, score), None, PoseErrors()
-        )
+    def make(name="cube", score=0.9, frame=FRAME) -> Match:
+        return Match(frame, name, Outcome.ABSENT, any_pose(name, score), None, PoseErrors())
 
     return make

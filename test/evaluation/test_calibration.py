@@ -27,6 +27,12 @@ def test_calibration_of_nothing_is_unknown(missed):
     assert math.isnan(result.error) and result.counts.sum() == 0
 
 
+@pytest.mark.parametrize("score", [1.5, -0.1, math.nan])
+def test_scores_that_are_no_probabilities_have_no_calibration(estimate, score):
+    result = reliability([estimate(score=0.9), estimate(score=score)])
+    assert math.isnan(result.error) and result.counts.sum() == 0
+
+
 def test_a_fitted_calibration_recovers_the_true_probability(estimate):
     """Poses are right with probability sigmoid(2 logit(score) - 1)."""
     rng = np.random.default_rng(0)

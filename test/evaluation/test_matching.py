@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.matching import Outcome, match_frame
 from casapose_ros.geometry import rotation_from_vector
-from casapose_ros.types import ObjectPose
 
 
 @pytest.fixture
@@ -123,11 +123,82 @@ def test_a_second_estimate_of_one_object_is_wrong_and_no_target(match, true_obje
     assert [r.is_target(0.4) for r in results] == [True, False]
 
 
-def test_a_pose_that_is_not_finite_is_wrong(match, true_object, estimate_of):
-    truth = true_object("bar")
-    broken: ObjectPose = dataclasses.replace(estimate_of(truth), t_cam_obj=np.full(3, np.nan))
-    (result,) = match([broken], [truth])
-    assert result.outcome is Outcome.WRONG and result.errors.add == np.inf
+NO_POSES = {
+    "translation NaN": {"t_cam_obj": np.full(3, np.nan)},
+    "translation infinite": {"t_cam_obj": np.array([0, 0, np.inf])},
+    "rotation NaN": {"R_cam_obj": np.full((3, 3), np.nan)},
+    "rotation zero": {"R_cam_obj": np.zeros((3, 3))},
+    "rotation scaled": {"R_cam_obj": 1.1 * np.eye(3)},
+    "mirrored": {"R_cam_obj": np.diag([1.0, 1, -1])},
+}
+
+
+@pytest.mark.parametrize("name", ["cube", "bar"])
+@pytest.mark.parametrize("broken", NO_POSES.values(), ids=NO_POSES.keys())
+def test_what_is_no_pose_is_wrong_and_answers_for_nothing(
+    match, true_object, estimate_of, name, broken
+):
+    truth = true_object(name)
+    astray = estimate_of(truth, shift=(0.3, 0, 0), score=0.2)
+    no_pose = dataclasses.replace(estimate_of(truth, score=0.9), **broken)
+    wrong, real = match([no_pose, astray], [truth])
+    assert wrong.outcome is Outcome.WRONG and wrong.errors.add == np.inf
+    assert wrong.truth is None and wrong.deviation is None and wrong.candidates == {0: np.inf}
+    assert real.truth == 0 and real.errors.translation == pytest.approx(0.3)
+    outcomes = [m.outcome for m in match([no_pose], [truth])]
+    assert outcomes == [Outcome.WRONG, Outcome.MISSED]
+
+
+def test_a_rotation_printed_with_three_digits_is_one(match, true_object, estimate_of):
+    truth = true_object()
+    rounded = dataclasses.replace(estimate_of(truth), R_cam_obj=truth.R_cam_obj.round(3))
+    (result,) = match([rounded], [truth])
+    assert result.outcome is Outcome.CORRECT
+
+
+def test_a_score_that_is_no_number_comes_last(match, true_object, estimate_of):
+    truth = true_object()
+    estimates = [estimate_of(truth, score=float("nan")), estimate_of(truth, score=0.1)]
+    first, last = match(estimates, [truth])
+    assert first.outcome is Outcome.CORRECT and first.score == 0.1
+    assert last.outcome is Outcome.WRONG and np.isnan(last.score)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"t_cam_obj": np.full(3, np.nan)}, {"R_cam_obj": 2 * np.eye(3)}, {"visibility": np.nan}],
+)
+def test_a_truth_that_is_no_pose_is_refused(true_object, broken):
+    with pytest.raises(DatasetError, match="the ground truth of cube is no pose"):
+        dataclasses.replace(true_object(), **broken)
+
+
+def test_matches_name_the_true_object_by_its_place_in_the_image(match, true_object, estimate_of):
+    stranger = dataclasses.replace(true_object(), name="teapot")
+    bar, left, right = true_object("bar"), true_object(x=-0.15), true_object(x=0.15)
+    truths = [stranger, bar, right, left]
+    found = match([estimate_of(left)], truths)
+    assert {(m.name, m.outcome, m.truth) for m in found} == {
+        ("bar", Outcome.MISSED, 1),
+        ("cube", Outcome.MISSED, 2),
+        ("cube", Outcome.CORRECT, 3),
+    }
+    (correct,) = (m for m in found if m.is_estimate)
+    diameter = 0.1 * np.sqrt(3)
+    assert correct.candidates == {3: 0, 2: pytest.approx(0.3 / diameter)}
+
+
+def test_the_deviation_of_an_estimate_is_in_units_of_its_covariance(
+    match, true_object, estimate_of
+):
+    truth = true_object()
+    close = dataclasses.replace(
+        estimate_of(truth, shift=(0.002, 0, 0)), covariance=np.diag([0.001**2] * 3 + [0.01**2] * 3)
+    )
+    (result,) = match([close], [truth])
+    assert result.deviation.pose == pytest.approx(4) and result.deviation.pose_dof == 6
+    (missed,) = match([], [truth])
+    assert missed.deviation is None
 
 
 def test_nothing_in_nothing_out(match):

@@ -1,0 +1,256 @@
+"""``casapose bag evaluate``: the field's figures for a model on recordings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from casapose_ros.commands._measuring import (
+    LOG_FILE,
+    Method,
+    RunOptions,
+    add_run_arguments,
+    origin_of,
+    progress,
+    show,
+)
+from casapose_ros.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from casapose_ros.bags.choosing import BagOptions
+    from casapose_ros.bags.frames import BagSource
+    from casapose_ros.evaluation.matching import Reference
+    from casapose_ros.evaluation.report import Report
+    from casapose_ros.types import ObjectModel
+
+
+def add_parser(actions: argparse._SubParsersAction) -> None:
+    """Declare the action and its arguments."""
+    text = "measure a model on every image of one or more bags and write a report"
+    parser = actions.add_parser("evaluate", help=text, description=f"{text}.")
+    parser.add_argument(
+        "bags", nargs="+", type=Path, metavar="BAG", help="folder of a bag, or one of its files"
+    )
+    parser.add_argument(
+        "--model", required=True, type=Path, metavar="BUNDLE", help="folder of the model bundle"
+    )
+    parser.add_argument(
+        "--objects",
+        type=Path,
+        metavar="DIR",
+        help="the objects' meshes, on which errors are measured: folder of an object set or of a "
+        "BOP data set",
+    )
+    parser.add_argument(
+        "--report", type=Path, default=Path("evaluation"), metavar="DIR", help="folder to write"
+    )
+    _add_topics(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images of a bag")
+    add_run_arguments(parser)
+    parser.set_defaults(act=_run)
+
+
+def _add_topics(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to read; without these, what there is no doubt about")
+    group.add_argument(
+        "--image-topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="raw or compressed images; more than once for several cameras",
+    )
+    group.add_argument(
+        "--info-topic", metavar="TOPIC", help="calibration (camera_info beside the images)"
+    )
+    group.add_argument(
+        "--camera", type=Path, metavar="FILE", help="calibration file in place of any in the bag"
+    )
+    group.add_argument(
+        "--rectified",
+        choices=("auto", "true", "false"),
+        default="auto",
+        help="whether images are rectified; auto goes by the topic's name (%(default)s)",
+    )
+    group.add_argument("--truth-topic", metavar="TOPIC", help="true poses (ObjectPoseArray)")
+    group.add_argument(
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="scene_gt.json of a BOP scene instead: its image ids are the images' stamps in "
+        "nanoseconds, or there are as many as images",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.objects is None:
+        raise ConfigError(
+            "--objects is missing: a bundle knows of its objects the keypoints alone, and errors "
+            "are measured on their surfaces; name the object set or the BOP data set they are from"
+        )
+    method = Method.of_bundle(args.model, args.network_size)
+    options = _bag_options(args)
+    report = evaluate_bags(
+        method, args.bags, args.objects, args.report, RunOptions.of(args), options
+    )
+    show(report, args.report)
+    return 0
+
+
+def evaluate_bags(
+    method: Method,
+    bags: Sequence[Path],
+    objects: Path,
+    out: Path,
+    options: RunOptions,
+    bag_options: BagOptions,
+) -> Report:
+    """Run a model over bags and write everything that is known about it.
+
+    Args:
+        method: The model.
+        bags: The bags.
+        objects: Folder of an object set, or of a BOP data set.
+        out: Folder for the log of frames and the report.
+        options: How to run.
+        bag_options: How to read the bags.
+
+    Raises:
+        DatasetError: A bag cannot be read, has no object in common with the model, or no image
+            that can be evaluated.
+        OutputError: The folder cannot be written; the frames done so far are kept.
+    """
+    from casapose_ros.evaluation import bop19
+    from casapose_ros.evaluation.assembling import report_on
+    from casapose_ros.evaluation.records import RecordLog
+    from casapose_ros.evaluation.running import in_order, run_sources
+    from casapose_ros.files import make_folder
+
+    sources = open_sources(bags, method.objects, bag_options)
+    references = load_bag_references(objects, method.objects, sources)
+    make_folder(out)
+    header = method.header([source.name for source in sources], bags=_plain(bag_options))
+    with RecordLog(out / LOG_FILE, header, options.resume) as log:
+        with progress("evaluating", sum(len(source) for source in sources)) as advance:
+            problems = run_sources(
+                sources, method.load, log, advance, options.jobs, options.cluster
+            )
+        records = in_order(log, sources)
+    if not records:
+        raise DatasetError("; ".join(["no image can be evaluated", *problems]))
+    names = [Path(source.name).name for source in sources]
+    data, parts = (names[0], ()) if len(names) == 1 else (f"{len(names)} bags", names)
+    size = records[0].network_size
+    origin = origin_of(method.name, data, parts, method.weights_sha256, size)
+    return report_on(
+        records,
+        sources,
+        references,
+        origin,
+        options.min_visibility,
+        out,
+        bop=bop19.evaluate(records, references),
+        problems=problems,
+    )
+
+
+def open_sources(
+    bags: Sequence[Path], objects: Sequence[ObjectModel], options: BagOptions
+) -> list[BagSource]:
+    """The bags as sources of frames.
+
+    Raises:
+        ConfigError: A bag is named twice.
+    """
+    from casapose_ros.bags.frames import BagSource
+
+    names = [str(bag) for bag in bags]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is named more than once")
+    return [BagSource(bag, objects, options) for bag in bags]
+
+
+def load_bag_references(
+    path: Path, objects: Sequence[ObjectModel], sources: Sequence[BagSource]
+) -> dict[str, Reference]:
+    """The objects that a model knows, with the surfaces of those that the bags show.
+
+    Args:
+        path: Folder of an object set, or of a BOP data set.
+        objects: All objects that the model knows.
+        sources: The bags.
+
+    Raises:
+        DatasetError: The bags show no object that the model knows, or the folder has other
+            objects than the model knows.
+        MeshError: A mesh is missing or bad.
+    """
+    from casapose_ros.evaluation.datasets import load_references
+
+    counts = {name for source in sources for name in source.counts}
+    present = [obj for obj in objects if obj.name in counts]
+    if not present:
+        shown, known = ", ".join(sorted(counts)) or "nothing", ", ".join(o.name for o in objects)
+        raise DatasetError(
+            f"the ground truth of the bags shows {shown}, the model knows {known}: there is "
+            "nothing to evaluate"
+        )
+    if (path / "objects.json").is_file():
+        return _references_of_set(path, objects, {obj.name for obj in present})
+    return load_references(path, objects, [obj.bop_id for obj in present])
+
+
+def _references_of_set(
+    path: Path, objects: Sequence[ObjectModel], present: set[str]
+) -> dict[str, Reference]:
+    from casapose_ros.data.meshes import load_object_set
+    from casapose_ros.evaluation.datasets import SAME_DIAMETER
+    from casapose_ros.evaluation.matching import Reference
+
+    object_set = load_object_set(path)
+    by_name = {obj.name: obj for obj in object_set.objects}
+    references = {}
+    for obj in objects:
+        found = by_name.get(obj.name)
+        if obj.name not in present:
+            references[obj.name] = Reference(obj, obj.keypoints)
+        elif found is None:
+            raise DatasetError(f"{path}: no {obj.name} in this object set, which the bags show")
+        elif abs(found.diameter - obj.diameter) > SAME_DIAMETER * obj.diameter:
+            raise DatasetError(
+                f"{path}: {obj.name} is {found.diameter:.4f} m across, the model's "
+                f"{obj.diameter:.4f} m: not the same object"
+            )
+        else:
+            references[obj.name] = Reference(obj, object_set.mesh(found).vertices)
+    return references
+
+
+def _bag_options(args: argparse.Namespace) -> BagOptions:
+    from casapose_ros.bags.choosing import BagOptions
+    from casapose_ros.camera_file import load_camera
+
+    return BagOptions(
+        image_topics=tuple(args.image_topic),
+        info_topic=args.info_topic,
+        truth_topic=args.truth_topic,
+        truth_file=args.truth,
+        camera=None if args.camera is None else load_camera(args.camera),
+        rectified=args.rectified,
+        limit=args.limit,
+    )
+
+
+def _plain(options: BagOptions) -> dict[str, Any]:
+    """What changes the frames, as plain values for the log."""
+    camera = options.camera
+    return {
+        "image_topics": list(options.image_topics),
+        "info_topic": options.info_topic,
+        "truth": str(options.truth_file or options.truth_topic or ""),
+        "camera": None if camera is None else [*camera.K.ravel(), *camera.distortion],
+        "rectified": options.rectified,
+        "limit": options.limit,
+    }

@@ -1,0 +1,93 @@
+"""Whether the truth lies where an estimate's covariance says: coverage of its ellipsoids.
+
+If errors are Gaussian with the covariance that was said, the truth is inside the 90 % ellipsoid of
+nine estimates in ten: a squared Mahalanobis distance below chi^2's 90 % quantile, with 2 degrees of
+freedom for a keypoint and 6 for a pose (one less per axis of continuous symmetry).
+
+Looked at are the targets with a *correct* pose, as a wrong one is an outlier that no covariance
+describes; and once more all targets that have an estimate, which shows what outliers do to it.
+Keypoints that the pixels do not determine have no covariance and do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2
+
+from casapose_ros.evaluation.matching import Match, Outcome
+from casapose_ros.types import NUM_KEYPOINTS
+
+LEVELS = (0.5, 0.9, 0.99)
+"""Probabilities of the ellipsoids."""
+KEYPOINT_DOF = 2
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """How often one kind of covariance is right.
+
+    Attributes:
+        what: ``keypoints`` or ``poses``.
+        of: ``correct`` for the targets with a correct pose, ``all`` for all that have one.
+        count: How many truths were looked at.
+        unstated: Poses whose covariance is none (NaN, zero, ...) and which are left out.
+        inside: (L,) fraction of the truths inside the ellipsoid of each level; NaN without any.
+        factor: What the covariances would have to be multiplied by for half of the truths to lie
+            inside the 50 % ellipsoids; NaN without any.
+    """
+
+    what: str
+    of: str
+    count: int
+    unstated: int
+    inside: np.ndarray
+    factor: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Coverage of all covariances of a run.
+
+    Attributes:
+        levels: (L,) probabilities of the ellipsoids.
+        rows: Keypoints and poses of the correct poses, then of all.
+    """
+
+    levels: tuple[float, ...]
+    rows: tuple[CoverageRow, ...]
+
+
+def coverage(matches: Sequence[Match], min_visibility: float) -> Coverage:
+    """See how often the truth lies inside the ellipsoids of the targets' estimates.
+
+    Args:
+        matches: Of all images, or one object's alone.
+        min_visibility: Visible fraction from which a true object is a target.
+    """
+    found = [m for m in matches if m.is_target(min_visibility) and m.deviation is not None]
+    correct = [m for m in found if m.outcome is Outcome.CORRECT]
+    rows = []
+    for of, chosen in (("correct", correct), ("all", found)):
+        keypoints = np.array([m.deviation.keypoints for m in chosen]).reshape(-1, NUM_KEYPOINTS)
+        unstated = int(np.sum(~np.isfinite(keypoints).any(axis=1)))
+        rows.append(_row("keypoints", of, keypoints.ravel(), KEYPOINT_DOF, unstated))
+        poses = np.array([m.deviation.pose for m in chosen], dtype=np.float64)
+        dof = np.array([m.deviation.pose_dof for m in chosen], dtype=np.float64)
+        rows.append(_row("poses", of, poses, dof, int(np.sum(~np.isfinite(poses)))))
+    return Coverage(LEVELS, tuple(rows))
+
+
+def _row(
+    what: str, of: str, distances: np.ndarray, dof: np.ndarray | int, unstated: int
+) -> CoverageRow:
+    """(N,) squared Mahalanobis distances, NaN where unknown, with their degrees of freedom."""
+    known = np.isfinite(distances)
+    distances, dof = distances[known], np.broadcast_to(dof, distances.shape)[known]
+    inside, factor = np.full(len(LEVELS), np.nan), float("nan")
+    if distances.size:
+        inside = np.array([np.mean(distances < chi2.ppf(level, dof)) for level in LEVELS])
+        factor = float(np.median(distances / chi2.ppf(0.5, dof)))
+    return CoverageRow(what, of, distances.size, unstated, inside, factor)

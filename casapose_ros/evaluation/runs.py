@@ -1,0 +1,160 @@
+"""An evaluation read back from the folder that it was written to."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from casapose_ros.errors import DatasetError
+from casapose_ros.evaluation.matching import Judgement, Match, Outcome, PoseErrors, TrueObject
+from casapose_ros.evaluation.records import FrameRecord, read_log
+from casapose_ros.evaluation.summary import TOTAL
+
+REPORT, MATCHES, LOG = "report.json", "matches.csv", "frames.jsonl"
+MEASURES = tuple(field.name for field in fields(PoseErrors))
+
+
+@dataclass(frozen=True)
+class EvaluatedFrame:
+    """One frame of a run.
+
+    Attributes:
+        truths: All true objects that the model knows.
+        judgement: What became of the frame; its matches hold figures alone, no poses.
+    """
+
+    truths: tuple[TrueObject, ...]
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """What a folder says about a run.
+
+    Attributes:
+        folder: Where it was read.
+        model: The model's name.
+        data: Name of the data set or bag and of its parts.
+        min_visibility: Visible fraction from which a true object is a target.
+        names: The objects that the model knows.
+        frames: By name, in the run's order.
+        report: ``report.json`` as plain values.
+    """
+
+    folder: Path
+    model: str
+    data: tuple[str, ...]
+    min_visibility: float
+    names: tuple[str, ...]
+    frames: dict[str, EvaluatedFrame]
+    report: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The model and the folder, which tells two runs of one model apart."""
+        return f"{self.model} ({self.folder})"
+
+
+def read_run(folder: Path) -> EvaluatedRun:
+    """Read a folder that ``casapose evaluate`` or ``casapose bag evaluate`` wrote.
+
+    Raises:
+        DatasetError: A file is missing or damaged, or they are not of one run.
+    """
+    report = _read_report(folder / REPORT)
+    records = read_log(folder / LOG)[1]
+    matches = _read_matches(folder / MATCHES)
+    try:
+        origin = report["origin"]
+        run = EvaluatedRun(
+            folder=folder,
+            model=origin["model"],
+            data=(origin["data"], *origin["parts"]),
+            min_visibility=float(report["min_visibility"]),
+            names=tuple(s["name"] for s in report["summaries"] if s["name"] != TOTAL),
+            frames=_join(records, matches),
+            report=report,
+        )
+        expected = report["frames"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{folder / REPORT}: not a report of this version ({error!r}); evaluate again"
+        ) from error
+    strangers = matches.keys() - run.frames.keys()
+    whole = all(_fits(frame, run.names) for frame in run.frames.values())
+    if strangers or not whole or len(run.frames) != expected:
+        raise DatasetError(
+            f"{folder}: {REPORT}, {MATCHES} and {LOG} are not of one run, as after a second one "
+            "that was stopped; evaluate again"
+        )
+    return run
+
+
+def _join(
+    records: Sequence[FrameRecord], matches: Mapping[str, list[Match]]
+) -> dict[str, EvaluatedFrame]:
+    return {
+        record.name: EvaluatedFrame(
+            record.truths, Judgement(matches.get(record.name, []), record.mask_ious)
+        )
+        for record in records
+    }
+
+
+def _fits(frame: EvaluatedFrame, names: Sequence[str]) -> bool:
+    """Whether the matches answer for each true object once."""
+    answered = [m.truth for m in frame.judgement.matches if m.truth is not None]
+    asked = [i for i, truth in enumerate(frame.truths) if truth.name in names]
+    return sorted(answered) == asked
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: no such file; compare wants the folder that casapose evaluate wrote (--out)"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise DatasetError(f"{path}: not a report")
+    return values
+
+
+def _read_matches(path: Path) -> dict[str, list[Match]]:
+    """The matches by frame."""
+    matches: dict[str, list[Match]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            for row in rows:
+                try:
+                    match = _match(row)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise DatasetError(
+                        f"{path}: line {rows.line_num} is not a match of this version ({error!r}); "
+                        "evaluate again"
+                    ) from error
+                matches.setdefault(match.frame, []).append(match)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    return matches
+
+
+def _match(row: Mapping[str, str]) -> Match:
+    return Match(
+        frame=row["frame"],
+        name=row["name"],
+        outcome=Outcome(row["outcome"]),
+        pose=None,
+        visibility=float(row["visibility"]) if row["visibility"] else None,
+        errors=PoseErrors(**{m: float(row[m]) if row[m] else np.inf for m in MEASURES}),
+        truth=int(row["truth"]) if row["truth"] else None,
+    )
