@@ -9,7 +9,9 @@ MANIFEST = (Path(__file__).parent / "package.xml").read_text()
 
 MESHES = ["trimesh", "pillow", "matplotlib"]
 RENDER = [*MESHES, "moderngl", "rich"]
-EVALUATE = [*MESHES, "rich"]
+BAGS = ["rosbags", "mcap"]
+EVALUATE = [*RENDER, *BAGS]
+CLUSTER = ["distributed"]
 IMPORT = ["h5py"]
 
 setup(
@@ -28,8 +30,9 @@ setup(
         "render": RENDER,
         "train": RENDER,
         "evaluate": EVALUATE,
+        "cluster": CLUSTER,
         "import": IMPORT,
-        "all": [*RENDER, *EVALUATE, *IMPORT],
+        "all": [*EVALUATE, *CLUSTER, *IMPORT],
         "dev": ["pytest", "ruff"],
     },
     entry_points={"console_scripts": ["casapose = casapose_ros.cli:main"]},

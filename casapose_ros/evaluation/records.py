@@ -178,8 +178,8 @@ def _check_same(path: Path, found: RunHeader, given: RunHeader) -> None:
     ]
     if different:
         raise ConfigError(
-            f"{path} is about another run ({'; '.join(different)}); leave --resume out to replace "
-            "it, or name another folder"
+            f"{path} is about another run ({'; '.join(different)}); start anew without "
+            "--resume, delete it, or name another folder"
         )
 
 

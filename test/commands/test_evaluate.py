@@ -156,7 +156,7 @@ def test_a_stopped_run_goes_on(measure, folder, tmp_path):
 
 def test_a_run_is_not_resumed_with_another_model(measure, tmp_path):
     measure(limit=2)
-    with pytest.raises(ConfigError, match="about another run .*frames.* leave --resume out"):
+    with pytest.raises(ConfigError, match="about another run .*frames.* without --resume"):
         measure(limit=3, options=RunOptions(resume=True))
 
 
