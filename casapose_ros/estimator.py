@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,8 +157,12 @@ class PoseEstimator:
             found = vote_keypoints(fields, regions, np.random.default_rng(VOTING_SEED))
         else:
             found = regress_keypoints(fields, regions)
-        wanted = self.config.objects
-        return [k for k in found if not wanted or self.objects[k.class_id - 1].name in wanted]
+        wanted, scale = self.config.objects, self.config.covariance_scale
+        return [
+            replace(k, covariances=scale * k.covariances)
+            for k in found
+            if not wanted or self.objects[k.class_id - 1].name in wanted
+        ]
 
     def _estimate_pose(self, keypoints: Keypoints, camera: CameraModel) -> ObjectPose | None:
         """The pose that explains an object's keypoints, both in px of the camera's image."""

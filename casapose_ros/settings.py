@@ -26,6 +26,9 @@ class EstimatorConfig:
         max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
         score_threshold: Poses with a lower score are left out, 0..1.
         objects: Names of the objects to report; empty means all.
+        covariance_scale: Factor on the keypoints' covariances, from which those of the poses follow.
+            Pixels of one object err alike, so that the covariances of independent pixels are too
+            small; training measures by how much.
         network_size: Overrides the bundle's input size: ``WxH``, or ``native`` for the image's
             own; None keeps it.
     """
@@ -37,6 +40,7 @@ class EstimatorConfig:
     max_reprojection_error: float = 12.0
     score_threshold: float = 0.0
     objects: tuple[str, ...] = ()
+    covariance_scale: float = 1.0
     network_size: str | None = None
 
     def __post_init__(self) -> None:
@@ -60,5 +64,7 @@ class EstimatorConfig:
             )
         if not 0 <= self.score_threshold <= 1:
             raise ConfigError(f"score_threshold must be in 0..1, got {self.score_threshold}")
+        if not 0 < self.covariance_scale < float("inf"):
+            raise ConfigError(f"covariance_scale must be positive, got {self.covariance_scale}")
         if self.network_size is not None:
             parse_network_size(self.network_size)

@@ -230,6 +230,17 @@ def test_threshold_names_and_calibration():
     assert strict.predictor is sceptic.predictor and strict.calibration is doubt
 
 
+def test_covariances_are_scaled_as_the_model_says():
+    scene = Scene(CAMERA)
+    scene.place(BOX, *random_pose(np.random.default_rng(7)))
+    (plain,) = estimator_for(scene).estimate(IMAGE, CAMERA)
+    (scaled,) = estimator_for(scene, covariance_scale=4.0).estimate(IMAGE, CAMERA)
+    expected = 4 * plain.keypoint_covariances
+    np.testing.assert_allclose(scaled.keypoint_covariances, expected, rtol=1e-12)
+    np.testing.assert_allclose(scaled.covariance, 4 * plain.covariance, rtol=1e-6)
+    np.testing.assert_array_equal(scaled.R_cam_obj, plain.R_cam_obj)
+
+
 def test_best_score_comes_first_and_times_are_told():
     scene = Scene(CAMERA, 2)
     doubtful, sure = box_object(1), box_object(2)

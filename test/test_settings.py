@@ -22,6 +22,7 @@ def test_round_trip_through_plain_values():
         ({"score_threshold": 1.5}, "0..1"),
         ({"score_threshold": float("nan")}, "0..1"),
         ({"max_reprojection_error": 0.0}, "positive"),
+        ({"covariance_scale": 0.0}, "covariance_scale must be positive, got 0.0"),
         ({"network_size": "wide"}, "WxH"),
         ({"min_pixel": 3}, "did you mean 'min_pixels'"),
         ({"min_pixels": "many"}, "expected int"),

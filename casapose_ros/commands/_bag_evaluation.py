@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from casapose_ros.commands import _bag_live
 from casapose_ros.commands._measuring import (
     LOG_FILE,
     Method,
@@ -48,6 +49,7 @@ def add_parser(actions: argparse._SubParsersAction) -> None:
     )
     _add_topics(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images of a bag")
+    _bag_live.add_live_arguments(parser)
     add_run_arguments(parser)
     parser.set_defaults(act=_run)
 
@@ -84,6 +86,8 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.live:
+        return _bag_live.run_live(args, _bag_options(args))
     if args.objects is None:
         raise ConfigError(
             "--objects is missing: a bundle knows of its objects the keypoints alone, and errors "
@@ -130,7 +134,7 @@ def evaluate_bags(
     sources = open_sources(bags, method.objects, bag_options)
     references = load_bag_references(objects, method.objects, sources)
     make_folder(out)
-    header = method.header([source.name for source in sources], bags=_plain(bag_options))
+    header = method.header([source.name for source in sources], bags=plain_options(bag_options))
     with RecordLog(out / LOG_FILE, header, options.resume) as log:
         with progress("evaluating", sum(len(source) for source in sources)) as advance:
             problems = run_sources(
@@ -243,7 +247,7 @@ def _bag_options(args: argparse.Namespace) -> BagOptions:
     )
 
 
-def _plain(options: BagOptions) -> dict[str, Any]:
+def plain_options(options: BagOptions) -> dict[str, Any]:
     """What changes the frames, as plain values for the log."""
     camera = options.camera
     return {

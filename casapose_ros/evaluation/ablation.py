@@ -69,22 +69,23 @@ class Table:
         data = "/".join((report.origin.data, *report.origin.parts))
         return (
             f"{self.settings}; {data}: {report.frames} images, {report.total.targets} objects "
-            f"visible by {100 * report.min_visibility:.0f} % or more; in brackets 95 % confidence"
+            f"visible by {100 * report.min_visibility:.0f} % or more"
         )
 
     def rich(self) -> rich.table.Table:
         """For the terminal."""
-        table = rich.table.Table(title=self.title, caption=self.caption, box=SIMPLE_HEAD)
+        table = rich.table.Table(title=self.title, caption=self.caption, box=SIMPLE_HEAD, padding=0)
         table.add_column("variant")
         for name in COLUMNS:
-            table.add_column(name, justify="right")
+            table.add_column(name.replace(" ", "\n", 1), justify="right")
         for name, row in self.rows().items():
-            table.add_row(name, *row)
+            # Intervals are for documents: a terminal is not wide enough for them.
+            table.add_row(name, *(text.split(" ")[0] for text in row))
         return table
 
     def markdown(self) -> str:
         """For documents."""
-        lines = [f"### {self.title}", "", f"{self.caption}.", ""]
+        lines = [f"### {self.title}", "", f"{self.caption}; in brackets 95 % confidence.", ""]
         lines.append("| variant | what it is | " + " | ".join(COLUMNS) + " |")
         lines.append("|---|---|" + "---:|" * len(COLUMNS))
         lines += [

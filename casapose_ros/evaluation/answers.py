@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,8 @@ class AnswerLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # Told already: everything was flushed.
+            self._file.close()
 
     def append(self, answer: Answer) -> None:
         """Keep an answer, on disk before this returns.
@@ -82,7 +84,7 @@ def read_answers(path: Path) -> dict[int, Answer]:
             answers.setdefault(answer.stamp, answer)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not a log of answers: {error!r}") from error
     return answers
 

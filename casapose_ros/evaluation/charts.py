@@ -58,7 +58,7 @@ def _charts(report: Report) -> Iterator[Chart]:
         "reliability",
         "Share of correct poses over the score",
         f"On the dashed line a score is a probability. Expected calibration error: {ece}.",
-        "" if np.any(report.reliability.counts) else "the model gave no estimate",
+        _no_reliability(report),
         lambda: plots.reliability_curve(report.reliability),
     )
     total = report.time_per_image
@@ -77,6 +77,14 @@ def _charts(report: Report) -> Iterator[Chart]:
             "" if report.delivery.answered else "no poses arrived",
             lambda: plots.age_chart(report.delivery.ages, report.delivery.latencies),
         )
+
+
+def _no_reliability(report: Report) -> str:
+    if np.any(report.reliability.counts):
+        return ""
+    if report.total.estimates:
+        return "the scores are not all between 0 and 1, so they are no probabilities"
+    return "the model gave no estimate"
 
 
 def _precision(report: Report) -> Chart:

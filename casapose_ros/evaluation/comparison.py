@@ -108,24 +108,27 @@ class Comparison:
         return self.objects[-1]
 
 
-def _column_figure(key: str, measure: str, more_is_better: bool) -> Figure:
-    """A figure as the report's table shows it."""
+def _figure(measure: str, key: str, more_is_better: bool) -> Figure:
+    """A figure of ``Summary`` as the report's table shows it."""
     column = next(column for column in COLUMNS if column.measure == measure)
     return Figure(key, column.title, more_is_better, column.factor, column.digits)
 
 
 MEASURES = {
-    "recall_add_10": _column_figure("add", "recall_add_10", True),
-    "recall_add_20": _column_figure("add20", "recall_add_20", True),
-    "auc_add": _column_figure("auc", "auc_add", True),
-    "recall_projection": _column_figure("2dp", "recall_projection", True),
-    "recall_5cm_5deg": _column_figure("5cm5deg", "recall_5cm_5deg", True),
-    "median_rotation": _column_figure("rotation", "median_rotation", False),
-    "median_translation": _column_figure("translation", "median_translation", False),
-    "median_keypoints": _column_figure("keypoints", "median_keypoints", False),
-    "mean_mask_iou": _column_figure("iou", "mean_mask_iou", True),
-    "wrong_rate": _column_figure("wrong", "wrong_rate", False),
-    "absent_rate": _column_figure("absent", "absent_rate", False),
+    measure: _figure(measure, key, more_is_better)
+    for measure, key, more_is_better in (
+        ("recall_add_10", "add", True),
+        ("recall_add_20", "add20", True),
+        ("auc_add", "auc", True),
+        ("recall_projection", "2dp", True),
+        ("recall_5cm_5deg", "5cm5deg", True),
+        ("median_rotation", "rotation", False),
+        ("median_translation", "translation", False),
+        ("median_keypoints", "keypoints", False),
+        ("mean_mask_iou", "iou", True),
+        ("wrong_rate", "wrong", False),
+        ("absent_rate", "absent", False),
+    )
 }
 """Figures of ``Summary`` that are compared and tested."""
 COUNTED = (*RECALLS, "wrong_rate", "absent_rate")
@@ -134,10 +137,7 @@ AVERAGE_RECALL = Figure("ar", "BOP AR", True, 100, 1)
 MEAN_AVERAGE_PRECISION = Figure("map", "mAP", True, 100, 1)
 CALIBRATION_ERROR = Figure("ece", "ECE", False, 1, 3)
 TIME = Figure("time", "ms per image", False, 1000, 0)
-FIGURES = {
-    figure.key: figure
-    for figure in (
-        *MEASURES.values(), AVERAGE_RECALL, MEAN_AVERAGE_PRECISION, CALIBRATION_ERROR, TIME
-    )
-}  # fmt: skip
+OTHERS = (AVERAGE_RECALL, MEAN_AVERAGE_PRECISION, CALIBRATION_ERROR, TIME)
+"""Figures of whole reports, which are compared but not tested."""
+FIGURES = {figure.key: figure for figure in (*MEASURES.values(), *OTHERS)}
 """Everything that two runs are compared by."""

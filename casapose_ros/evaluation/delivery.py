@@ -43,7 +43,8 @@ class Drops:
     Attributes:
         busy: Gave way to a newer image while the node was at work.
         rejected: The node refused them; its log says why.
-        lost: Never reached the node: lost by the transport.
+        lost: Never reached the node: lost by the transport, or overtaken by a newer one in the
+            node's queue, which holds one image.
         answers_lost: Their poses were published, but did not arrive.
         unknown: Nothing says why.
     """
@@ -65,6 +66,7 @@ class Delivery:
         speed: How much faster than recorded.
         reliable: Whether the node asked for images again that the transport lost.
         warm_up: Seconds from the start of the node to its first answer.
+        complete: Whether it went on to the end of the recording.
         problems: What went wrong on the way, a sentence each.
     """
 
@@ -73,6 +75,7 @@ class Delivery:
     speed: float
     reliable: bool
     warm_up: float
+    complete: bool = True
     problems: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ STYLE = """
   --truth: #7aa7ff; --right: #5fd35f; --wrong: #ff7a70; --warn: #463a14; } }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back);
-  max-width: 82rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
+  max-width: 84rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 0.7rem; border-bottom: 1px solid var(--line);
   padding-bottom: 0.25rem; }
@@ -23,7 +23,7 @@ dfn { font-style: normal; font-weight: 600; }
 .wide { overflow-x: auto; margin-bottom: 0.6rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: 0.4rem; }
-th, td { text-align: right; padding: 0.28rem 0.55rem; border-bottom: 1px solid var(--line);
+th, td { text-align: right; padding: 0.28rem 0.5rem; border-bottom: 1px solid var(--line);
   vertical-align: top; white-space: nowrap; }
 thead th { vertical-align: bottom; white-space: normal; color: var(--soft); font-weight: 600; }
 thead th[title] { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
@@ -33,12 +33,14 @@ tr.total > * { font-weight: 600; border-top: 2px solid var(--soft); }
 td small { display: block; font-size: 0.74em; font-weight: 400; color: var(--soft); }
 td.shaded { background: rgb(var(--good) / var(--shade)); }
 td.shaded.bad { background: rgb(var(--bad) / var(--shade)); }
-#table-origin td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+#table-origin thead th, #table-origin td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 #table-confusion.many thead th:not(:first-child) { writing-mode: vertical-rl;
   transform: rotate(180deg); text-align: left; white-space: nowrap; }
-#table-confusion.many td { padding: 0.2rem 0.35rem; font-size: 0.85rem; }
+#table-confusion.many td { padding: 0.2rem 0.25rem; font-size: 0.78rem; }
+.pair th, .pair td { padding: 0.28rem 0.4rem; font-size: 0.95em; }
 img { max-width: 100%; height: auto; display: block; background: #ffffff; border-radius: 4px; }
-figure { margin: 0; }
+figure { margin: 0 0 1rem; }
+.pair > * { min-width: 0; }
 .pair, .frames { display: grid; gap: 1.4rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .truth { color: var(--truth); } .right { color: var(--right); } .wrong { color: var(--wrong); }

@@ -87,15 +87,14 @@ def error_histograms(matches: Sequence[Match], min_visibility: float) -> bytes:
         found = errors[np.isfinite(errors)]
         bins = np.linspace(0, measure.limit, 41)
         beyond = int(np.count_nonzero(found >= bins[-2]))
-        _, _, bars = axes.hist(np.minimum(found, 0.5 * (bins[-2] + bins[-1])), bins=bins)
-        for bar in bars:
-            bar.set_color(COLOURS[0])
-        bars[-1].set_color(COLOURS[3])
+        shown = np.minimum(found, 0.5 * (bins[-2] + bins[-1]))
+        _, _, bars = axes.hist(shown, bins=bins, color=COLOURS[0])
+        bars[-1].set_facecolor(COLOURS[3])
         for threshold in measure.thresholds:
             axes.axvline(threshold, color=GREY, linewidth=0.8, linestyle="--")
         axes.set(xlim=(0, measure.limit), xlabel=measure.label, ylabel="targets")
         middle = f", median {np.median(found):.1f}" if found.size else ""
-        title = f"{found.size} found{middle}, {beyond} in the last bar"
+        title = f"{found.size} targets{middle}, {beyond} in the last bar"
         axes.set_title(title, fontsize=9, color=GREY)
     return _png(figure)
 

@@ -21,7 +21,7 @@ def bop_table(bop: BopScores) -> Grid:
     heads = (
         Head("object"),
         Head("targets", "true instances that the benchmark asks for"),
-        Head("AR", "% average recall: the mean of those to the right"),
+        Head("AR", "average recall: the mean of those to the right"),
         Head("AR VSD", "of the visible surface discrepancy"),
         Head("AR MSSD", "of the maximum symmetry-aware surface distance"),
         Head("AR MSPD", "of the maximum symmetry-aware projection distance"),
@@ -56,24 +56,24 @@ def detection_table(detection: Detection) -> Grid:
         Head("targets", "true objects that are visible enough"),
         Head("estimates", "those that count"),
         Head("ignored", "estimates of objects that are too hidden to be targets"),
-        Head("precision", "% of the estimates with ADD(-S) below 10 % of the diameter"),
-        Head("recall", "% of the targets with such an estimate"),
-        Head("AP 10 %", "% of the area under precision over recall, at this threshold"),
+        Head("precision", "share of the estimates with ADD(-S) below 10 % of the diameter"),
+        Head("recall", "share of the targets with such an estimate"),
+        Head("AP 10 %", "average precision: the area under precision over recall, at 10 %"),
         Head("mAP", f"mean over thresholds of {least} to {most} % of the diameter"),
     )
     rows = tuple(_detection_row(obj) for obj in detection.objects)
-    caption = "Precision and recall of the estimates"
+    caption = "Precision and recall of the estimates, %"
     return Grid("detection", caption, heads, rows, total=True)
 
 
 def coverage_table(coverage: Coverage) -> Grid:
     """How often the truth is inside the ellipsoids that the covariances span."""
     levels = tuple(
-        Head(f"in {percent(level, 0)} %", f"% inside the {percent(level, 0)} % ellipsoid")
+        Head(f"in {percent(level, 0)} %", f"share inside the {percent(level, 0)} % ellipsoid")
         for level in coverage.levels
     )
     heads = (
-        Head("of", "keypoints have 2 degrees of freedom, poses 6"),
+        Head("of", "keypoints (2 degrees of freedom) or poses (6) of correct or of all estimates"),
         Head("measured", "how many were looked at"),
         Head("unstated", "how many more have no covariance"),
         *levels,
@@ -86,18 +86,30 @@ def coverage_table(coverage: Coverage) -> Grid:
 
 def confusion_table(confusion: Confusion) -> Grid:
     """What was estimated where which object truly is; rows are the truth, columns the estimates."""
-    heads = (Head("true object"), *map(Head, confusion.names), Head("missed"))
+    heads = (Head("true object"), *map(Head, confusion.columns))
     rows = []
-    for index, name in enumerate((*confusion.names, "none")):
-        counts = confusion.counts[index].tolist()
+    for row, name in enumerate(confusion.rows):
+        counts = confusion.counts[row].tolist()
         cells = [
-            _count_cell(count, sum(counts), column == index) for column, count in enumerate(counts)
+            _count_cell(count, sum(counts), column == row) for column, count in enumerate(counts)
         ]
-        if index == len(confusion.names):  # nothing there and nothing said: that is everywhere
+        if row == len(confusion.names):  # nothing there and nothing said: that is everywhere
             cells[-1] = Cell("")
         rows.append((Cell(name), *cells))
-    caption = "Rows: what is there. Columns: what the estimate there says."
+    caption = "Rows: truth. Columns: estimate."
     return Grid("confusion", caption, heads, tuple(rows))
+
+
+def confusion_remark(confusion: Confusion) -> str:
+    """How to read the table."""
+    words = (
+        "Each estimate counts in the row of the true object that it lies on and in the column of "
+        "the object that it says it is."
+    )
+    ignored = int(confusion.ignored.sum())
+    if ignored:
+        words += f" Not counted: {ignored} on objects that are too hidden to be targets."
+    return words
 
 
 def _bop_row(scores: AverageRecalls) -> tuple[Cell, ...]:
@@ -113,10 +125,9 @@ def _detection_row(obj: ObjectDetection) -> tuple[Cell, ...]:
 
 
 def _coverage_row(row: CoverageRow) -> tuple[Cell, ...]:
-    name = f"{row.what} of {'correct' if row.of == 'correct' else 'all'} estimates"
     inside = (Cell(percent(share)) for share in row.inside)
     counts = (Cell(str(row.count)), Cell(str(row.unstated)))
-    return (Cell(name), *counts, *inside, Cell(number(row.factor, 2)))
+    return (Cell(f"{row.what}, {row.of}"), *counts, *inside, Cell(number(row.factor, 2)))
 
 
 def _count_cell(count: int, of: int, right: bool) -> Cell:

@@ -71,24 +71,30 @@ def read_run(folder: Path) -> EvaluatedRun:
     records = read_log(folder / LOG)[1]
     matches = _read_matches(folder / MATCHES)
     try:
-        origin = report["origin"]
+        origin, min_visibility = report["origin"], float(report["min_visibility"])
         run = EvaluatedRun(
             folder=folder,
             model=origin["model"],
             data=(origin["data"], *origin["parts"]),
-            min_visibility=float(report["min_visibility"]),
+            min_visibility=min_visibility,
             names=tuple(s["name"] for s in report["summaries"] if s["name"] != TOTAL),
-            frames=_join(records, matches),
+            frames={
+                record.name: _frame(record, matches.get(record.name, []), min_visibility)
+                for record in records
+            },
             report=report,
         )
-        expected = report["frames"]
-    except (KeyError, TypeError, ValueError) as error:
+        frames, estimates = report["frames"], report["summaries"][-1]["estimates"]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{folder / REPORT}: not a report of this version ({error!r}); evaluate again"
         ) from error
-    strangers = matches.keys() - run.frames.keys()
-    whole = all(_fits(frame, run.names) for frame in run.frames.values())
-    if strangers or not whole or len(run.frames) != expected:
+    if (
+        len(run.frames) != frames
+        or sum(m.is_estimate for mine in matches.values() for m in mine) != estimates
+        or not matches.keys() <= run.frames.keys()
+        or not all(_fits(frame, run.names) for frame in run.frames.values())
+    ):
         raise DatasetError(
             f"{folder}: {REPORT}, {MATCHES} and {LOG} are not of one run, as after a second one "
             "that was stopped; evaluate again"
@@ -96,15 +102,11 @@ def read_run(folder: Path) -> EvaluatedRun:
     return run
 
 
-def _join(
-    records: Sequence[FrameRecord], matches: Mapping[str, list[Match]]
-) -> dict[str, EvaluatedFrame]:
-    return {
-        record.name: EvaluatedFrame(
-            record.truths, Judgement(matches.get(record.name, []), record.mask_ious)
-        )
-        for record in records
-    }
+def _frame(record: FrameRecord, matches: list[Match], min_visibility: float) -> EvaluatedFrame:
+    """The same as :func:`~casapose_ros.evaluation.judging.judge` made of the record."""
+    asked_for = {t.name for t in record.truths if t.visibility >= min_visibility}
+    ious = {name: iou for name, iou in record.mask_ious.items() if name in asked_for}
+    return EvaluatedFrame(record.truths, Judgement(matches, ious))
 
 
 def _fits(frame: EvaluatedFrame, names: Sequence[str]) -> bool:
@@ -133,7 +135,10 @@ def _read_matches(path: Path) -> dict[str, list[Match]]:
     matches: dict[str, list[Match]] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
+            lines = file.readlines()
+            if not lines or not lines[-1].endswith("\n"):
+                raise DatasetError(f"{path}: is cut short; evaluate again")
+            rows = csv.DictReader(lines)
             for row in rows:
                 try:
                     match = _match(row)
@@ -154,7 +159,13 @@ def _match(row: Mapping[str, str]) -> Match:
         name=row["name"],
         outcome=Outcome(row["outcome"]),
         pose=None,
-        visibility=float(row["visibility"]) if row["visibility"] else None,
-        errors=PoseErrors(**{m: float(row[m]) if row[m] else np.inf for m in MEASURES}),
+        visibility=_number(row["visibility"], None),
+        errors=PoseErrors(**{measure: _number(row[measure], np.inf) for measure in MEASURES}),
         truth=int(row["truth"]) if row["truth"] else None,
     )
+
+
+def _number(text: str | None, unknown: float | None) -> float | None:
+    if text is None:
+        raise ValueError("the line is too short")
+    return float(text) if text else unknown

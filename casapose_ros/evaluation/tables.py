@@ -87,11 +87,17 @@ class Column:
 COLUMNS = (
     Column("targets", "true objects that are visible enough", "targets", digits=0),
     Column("found", "targets with an estimate", "found", digits=0, brief=False),
-    Column("ADD 10 %", "% with ADD(-S) below 10 % of the diameter", "recall_add_10", 100),
-    Column("ADD 20 %", "% with ADD(-S) below 20 %", "recall_add_20", 100),
-    Column("AUC", "% of the area under the ADD(-S) curve to 10 cm", "auc_add", 100, brief=False),
-    Column("2DP 5 px", "% with less projection error", "recall_projection", 100),
-    Column("5cm 5°", "% below both", "recall_5cm_5deg", 100),
+    Column("ADD 10 %", "share with ADD(-S) below 10 % of the diameter", "recall_add_10", 100),
+    Column("ADD 20 %", "share with ADD(-S) below 20 %", "recall_add_20", 100),
+    Column(
+        "AUC",
+        "area under recall over ADD(-S) up to 10 cm",
+        "auc_add",
+        100,
+        brief=False,
+    ),
+    Column("2DP 5 px", "share with less projection error", "recall_projection", 100),
+    Column("5cm 5°", "share below both", "recall_5cm_5deg", 100),
     Column("rot °", "median rotation error", "median_rotation"),
     Column("trans mm", "median translation error", "median_translation", 1000),
     Column("kpts px", "median keypoint error", "median_keypoints"),
@@ -132,7 +138,7 @@ def object_table(report: Report) -> Grid:
         (Cell(s.name), *(Cell(c.text(s), _interval(report, s.name, c)) for c in COLUMNS))
         for s in report.summaries
     )
-    return Grid("objects", f"Figures per object; {words}", heads, rows, total=True)
+    return Grid("objects", f"Figures per object, shares in %; {words}", heads, rows, total=True)
 
 
 def latency_table(report: Report) -> Grid:
@@ -191,7 +197,7 @@ def origin_table(report: Report) -> Grid:
         "software": ", ".join(f"{name} {text}" for name, text in origin.software.items()),
     }
     rows = tuple((Cell(name), Cell(text)) for name, text in facts.items() if text)
-    return Grid("origin", "What was measured", (Head("what"), Head("value")), rows)
+    return Grid("origin", "Data, model, machine and software", (Head("what"), Head("value")), rows)
 
 
 def _interval_text(interval: Interval, factor: float, digits: int) -> str:

@@ -25,16 +25,24 @@ def table(report: Report) -> Table:
 
 
 def headlines(report: Report) -> list[str]:
+    """What there is to say first: the main figures, and all that was lost or skipped."""
+    return [*main_figures(report), *report.problems]
+
+
+def main_figures(report: Report) -> list[str]:
     """The figures that the project is measured by, one sentence each."""
     total = report.total
     absent = f"{total.absent} of {total.estimates} estimates ({percent(total.absent_rate)} %)"
     wrong = f"{total.wrong} ({percent(total.wrong_rate)} %)"
     visible = f"{100 * report.min_visibility:.0f} %"
-    lines = [
-        f"{report.frames} frames, {total.targets} targets that are at least {visible} visible",
-        f"recall {percent(total.recall_add_10)} % (ADD(-S) below 10 % of the diameter)",
-        f"{absent} are of objects not in the image, {wrong} have a wrong pose",
-    ]
+    lines = [f"{report.frames} frames, {total.targets} targets that are at least {visible} visible"]
+    if total.targets:
+        recall = percent(total.recall_add_10)
+        lines.append(f"recall {recall} % (ADD(-S) below 10 % of the diameter)")
+    if total.estimates:
+        lines.append(f"{absent} are of objects not in the image, {wrong} have a wrong pose")
+    else:
+        lines.append("the model gave no estimate")
     if report.bop is not None:
         without = f", without VSD: {report.bop.without_vsd}" if report.bop.without_vsd else ""
         average = percent(report.bop.total.average_recall)

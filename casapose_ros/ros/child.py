@@ -1,12 +1,14 @@
-"""A program that the demo starts and stops, with its output in a file."""
+"""Programs that the demo and the replay start and stop, with their output in files."""
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from casapose_ros.errors import CasaposeError
@@ -17,7 +19,32 @@ PATIENCE = 10.0
 
 
 class NodeError(CasaposeError):
-    """A node of the demo ended before its time or gives no answer; the message says why."""
+    """A node ended before its time or gives no answer; the message says why."""
+
+
+def isolation(domain: str = "") -> dict[str, str]:
+    """Environment in which the nodes of this machine find each other, and nobody else's.
+
+    Args:
+        domain: The ROS domain; if empty one at random, but not this process's own, in which a
+            robot may be running.
+    """
+    others = {str(number) for number in range(1, 101)} - {os.environ.get("ROS_DOMAIN_ID")}
+    return {
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": domain or random.SystemRandom().choice(sorted(others)),
+    }
+
+
+def ros_arguments(parameters: Mapping[str, object]) -> list[str]:
+    """The command line that sets a node's parameters: numbers, texts and paths."""
+    # Quoted, for else a text such as "true" would be no text.
+    texts = {
+        name: str(value) if isinstance(value, (int, float)) else json.dumps(str(value))
+        for name, value in parameters.items()
+    }
+    given = (f"{name}:={text}" for name, text in texts.items())
+    return ["--ros-args", *(word for text in given for word in ("-p", text))]
 
 
 class Child:
@@ -27,12 +54,9 @@ class Child:
         module: The module to run.
         arguments: Its command line arguments.
         log: File for its output.
-        environment: Its environment.
     """
 
-    def __init__(
-        self, module: str, arguments: Sequence[str], log: Path, environment: dict[str, str]
-    ) -> None:
+    def __init__(self, module: str, arguments: Sequence[str], log: Path) -> None:
         self._module = module
         self._log = log
         with log.open("wb") as output:
@@ -41,8 +65,8 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment | {"PYTHONUNBUFFERED": "1"},
-                # Ctrl-C reaches the demo alone, which then ends its children in order.
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                # Ctrl-C reaches this process alone, which then ends its children in order.
                 start_new_session=True,
             )
 

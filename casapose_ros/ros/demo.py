@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ from casapose_ros.data.meshes import ObjectSet, load_object_set
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.evaluation.matching import Reference
-from casapose_ros.ros.child import Child, NodeError
+from casapose_ros.ros.child import Child, NodeError, isolation, ros_arguments
 from casapose_ros.ros.demo_observer import DemoObserver
 from casapose_ros.ros.demo_report import headline, progress, table, write_poses
 from casapose_ros.ros.demo_score import REQUIRED_RECALL
@@ -75,19 +74,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         old.unlink()
     object_set = _demo_objects(args.out / "objects", console)
     references = _references(bundle, object_set)
-    environment = os.environ | {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID") or str(random.randint(1, 100)),
-    }
-    os.environ.update(environment)
+    os.environ.update(isolation(os.environ.get("ROS_DOMAIN_ID", "")))
     ignore_interrupts()
     rclpy.init(args=[])
     try:
         observer = DemoObserver(references, scene.camera.model(), args.out)
         with contextlib.ExitStack() as stack:
-            children = [
-                stack.enter_context(child) for child in _start_nodes(args, object_set, environment)
-            ]
+            children = [stack.enter_context(child) for child in _start_nodes(args, object_set)]
             _watch(observer, children, args.seconds, console)
         observer.destroy_node()
     finally:
@@ -132,9 +125,7 @@ def _references(bundle: Bundle, object_set: ObjectSet) -> dict[str, Reference]:
     }
 
 
-def _start_nodes(
-    args: argparse.Namespace, object_set: ObjectSet, environment: dict[str, str]
-) -> Iterator[Child]:
+def _start_nodes(args: argparse.Namespace, object_set: ObjectSet) -> Iterator[Child]:
     """The two nodes, each as soon as it is asked for."""
     camera = {
         "objects_path": object_set.path,
@@ -146,10 +137,8 @@ def _start_nodes(
     pose = {"model_path": args.model, "qos_overrides./image.subscription.reliability": "reliable"}
     nodes = {"camera_node": camera, "node": pose}
     for module, parameters in nodes.items():
-        given = [f"{name}:={value}" for name, value in parameters.items()]
-        arguments = ["--ros-args", *(word for text in given for word in ("-p", text))]
         log = args.out / f"{module}.log"
-        yield Child(f"casapose_ros.ros.{module}", arguments, log, environment)
+        yield Child(f"casapose_ros.ros.{module}", ros_arguments(parameters), log)
 
 
 def _watch(

@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from casapose_ros.evaluation.matching import Reference, TrueObject
 from casapose_ros.msg import ObjectPose, ObjectPoseArray
 from casapose_ros.ros import conversions, messages
+from casapose_ros.ros.arrivals import read_arrival
 from casapose_ros.ros.demo_score import Scoreboard
 from casapose_ros.types import CameraModel
 
@@ -53,11 +54,10 @@ class DemoObserver(Node):
     def _on_truth(self, message: ObjectPoseArray) -> None:
         self.board.add_truth(_stamp(message), [_true_object(o) for o in message.objects])
 
-    def _on_answer(self, message: ObjectPoseArray) -> None:
-        stamp = _stamp(message)
-        latency = (self.get_clock().now().nanoseconds - stamp) / 1e9
-        objects = [messages.object_pose_from_message(o) for o in message.objects]
-        self.board.add_answer(stamp, objects, latency)
+    def _on_answer(self, message: ObjectPoseArray, info: dict[str, int]) -> None:
+        answer = read_arrival(message, info)
+        latency = (answer.arrived - answer.stamp) / 1e9
+        self.board.add_answer(answer.stamp, answer.poses, latency)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.condition = message.status[0].message

@@ -1,12 +1,33 @@
-"""The node's state as a diagnostic status."""
+"""The node's state as a diagnostic status, and the counters read back from one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from casapose_ros.ros.stats import Percentiles, Summary
+
+COUNTERS = {
+    "received": "images received",
+    "published": "results published",
+    "lost": "images lost on the way",
+    "replaced": "dropped, newer image came",
+    "rejected": "dropped, with a cause",
+}
+"""Keys of the counters in a status, by the names that they have in :class:`Summary`."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a node has counted since its start; see :class:`Summary`."""
+
+    received: int
+    published: int
+    lost: int
+    replaced: int
+    rejected: int
 
 
 def status(
@@ -35,15 +56,17 @@ def status(
     )
 
 
+def read_counters(status: DiagnosticStatus) -> Counters:
+    """The counters in a status that :func:`status` made."""
+    values = {value.key: value.value for value in status.values}
+    return Counters(**{name: int(values[key]) for name, key in COUNTERS.items()})
+
+
 def _counters(summary: Summary) -> dict[str, str]:
     values = {
         "input Hz": f"{summary.input_hz:.2f}",
         "output Hz": f"{summary.output_hz:.2f}",
-        "images received": str(summary.received),
-        "results published": str(summary.published),
-        "images lost on the way": str(summary.lost),
-        "dropped, newer image came": str(summary.replaced),
-        "dropped, with a cause": str(summary.rejected),
+        **{key: str(getattr(summary, name)) for name, key in COUNTERS.items()},
     }
     if summary.age is not None:
         values["age of result (ms)"] = _milliseconds(summary.age)

@@ -6,7 +6,6 @@ publishes. Between them waits at most one image, the newest.
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from casapose_ros.errors import BundleError, CameraError, CasaposeError, ImageError
+from casapose_ros.image_messages import RECTIFIED_TOPIC
 from casapose_ros.ros import conversions, diagnostics
 from casapose_ros.ros.model import LoadedModel, load_model
 from casapose_ros.ros.node_parameters import ModelParameters, NodeParameters
@@ -43,7 +43,6 @@ REPORT_PERIOD = 1.0
 """Seconds between two diagnostic messages."""
 SILENCE = 3.0
 """Seconds without an image after which the node says so."""
-RECTIFIED_TOPIC = re.compile(r"(^|[/_])rect(ified)?($|[/_])")
 
 
 class CasaposeNode(Node):

@@ -17,6 +17,7 @@ from casapose_ros.errors import CasaposeError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
+from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.averaging import WeightAverage
 from casapose_ros.training.batches import prefetch_batches
 from casapose_ros.training.checkpoint import load_checkpoint, save_checkpoint
@@ -175,6 +176,7 @@ class Run:
             self.objects,
             name=self.name,
             input_size=self.config.input_size,
+            estimator=EstimatorConfig(covariance_scale=result.covariance_scale),
             score=result.calibration,
         )
         return figures

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from casapose_ros.evaluation.calibration import fit_calibration
+from casapose_ros.evaluation.coverage import covariance_scale
 from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Reference
 from casapose_ros.evaluation.summary import Summary, all_matches, summarise
@@ -46,6 +47,8 @@ class ValidationResult:
         absent_rate: Estimates of objects not in the image, per estimate.
         calibration: Makes the estimator's score the probability of a correct pose, provided
             that the estimator had no calibration yet; goes into the bundle.
+        covariance_scale: Makes the keypoints' covariances fit their errors, provided that the
+            estimator's was 1; goes into the bundle.
         per_object: All figures for each object.
     """
 
@@ -56,6 +59,7 @@ class ValidationResult:
     recall_add_20: float
     absent_rate: float
     calibration: ScoreCalibration
+    covariance_scale: float
     per_object: tuple[Summary, ...]
 
 
@@ -75,6 +79,7 @@ def validate(
     for frame in frames:
         record = observe(frame, estimator.run(frame.image, frame.camera), objects)
         judgements.append(judge(record, references, MIN_VISIBILITY))
+    matches = all_matches(judgements)
     *per_object, total = summarise(judgements, list(references), MIN_VISIBILITY)
     return ValidationResult(
         keypoint_error=total.mean_keypoints,
@@ -83,6 +88,7 @@ def validate(
         recall_add_10=total.recall_add_10,
         recall_add_20=total.recall_add_20,
         absent_rate=total.absent_rate,
-        calibration=fit_calibration(all_matches(judgements)),
+        calibration=fit_calibration(matches),
+        covariance_scale=covariance_scale(matches, MIN_VISIBILITY),
         per_object=tuple(per_object),
     )

@@ -31,6 +31,13 @@ def test_what_was_not_measured_is_not_drawn():
     assert chart.png is None and "only poses without scores" in chart.words
 
 
+def test_scores_that_are_no_probabilities_have_no_curve():
+    report = made_report(frames=1)
+    empty = made_report(frames=0).reliability
+    chart = draw_charts(dataclasses.replace(report, reliability=empty))["reliability"]
+    assert chart.png is None and "no probabilities" in chart.words
+
+
 def test_targets_that_were_all_missed_have_recall_curves_but_no_errors(missed):
     report = made_report(objects=1, frames=1)
     total = dataclasses.replace(report.total, found=0)

@@ -80,9 +80,8 @@ def visit(browser, tmp_path):
     return run
 
 
-def examine(visit, report, worst) -> dict:
-    """What the browser made of a report's page."""
-    text = page(report, draw_charts(report), worst)
+def examine(visit, text: str) -> dict:
+    """What the browser made of a page."""
     assert POLICY in text
     # Only the copy that is examined may run a script.
     text = text.replace(POLICY, f"{POLICY}; script-src 'unsafe-inline'")
@@ -95,7 +94,8 @@ def examine(visit, report, worst) -> dict:
 def test_every_table_and_picture_of_a_full_report_is_there(visit):
     report = full_report()
     worst = worst_pictures(3)
-    seen = examine(visit, report, worst)
+    charts = draw_charts(report)
+    seen = examine(visit, page(report, charts, worst))
     rows = {table["name"]: table["rows"] for table in seen["tables"]}
     objects = len(report.summaries)
     expected = {
@@ -107,7 +107,7 @@ def test_every_table_and_picture_of_a_full_report_is_there(visit):
     for table in seen["tables"]:
         assert table["shown"] and table["caption"], table["name"]
         assert {len(row) for row in table["rows"]} == {table["columns"]}, table["name"]
-    charts = [chart for chart in draw_charts(report).values() if chart.png]
+    assert all(chart.png for chart in charts.values())
     assert len(seen["widths"]) == len(charts) + len(worst) == 10
     assert all(width > 0 for width in seen["widths"])
     assert seen["links"] and not seen["dead"]
@@ -115,16 +115,26 @@ def test_every_table_and_picture_of_a_full_report_is_there(visit):
 
 
 def test_thirty_objects_fit_the_page(visit):
-    seen = examine(visit, full_report(objects=30), [])
+    report = full_report(objects=30)
+    seen = examine(visit, page(report, draw_charts(report), []))
     rows = {table["name"]: len(table["rows"]) for table in seen["tables"]}
     assert rows["objects"] == rows["confusion"] == 31
     assert not seen["wide"], "wide tables scroll by themselves"
 
 
 def test_a_run_without_frames_has_no_broken_picture(visit):
-    seen = examine(visit, made_report(frames=0), [])
+    report = made_report(frames=0)
+    seen = examine(visit, page(report, draw_charts(report), []))
     assert all(width > 0 for width in seen["widths"])
     assert all(table["rows"] for table in seen["tables"])
+
+
+def test_a_picture_that_does_not_load_would_be_noticed(visit):
+    report = made_report(frames=0)
+    text = page(report, draw_charts(report), worst_pictures(2)).replace(
+        "base64,/9j/", "base64,x", 1
+    )
+    assert [width > 0 for width in examine(visit, text)["widths"]] == [False, True]
 
 
 def test_the_page_can_be_seen(visit, tmp_path):

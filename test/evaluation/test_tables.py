@@ -118,7 +118,9 @@ def test_precision_and_recall_are_those_at_the_usual_threshold():
 
 def test_confusion_is_shaded_by_its_share_of_the_row():
     counts = np.array([[8, 2, 0], [0, 0, 4], [1, 0, 0]])
-    grid = quality_tables.confusion_table(Confusion(("cube", "bar"), counts, ignored=0))
+    confusion = Confusion(("cube", "bar"), counts, ignored=np.array([0, 3]))
+    assert "3 on objects that are too hidden" in quality_tables.confusion_remark(confusion)
+    grid = quality_tables.confusion_table(confusion)
     assert texts(grid) == [
         ["cube", "8", "2", "·"],
         ["bar", "·", "·", "4"],

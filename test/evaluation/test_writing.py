@@ -48,7 +48,8 @@ def test_json_has_null_for_the_unknown(tmp_path):
 
 def test_csv_files_hold_one_line_per_object_and_match(tmp_path):
     report = made_report(objects=3, frames=1)
-    writing.write_report(report, [], tmp_path)
+    writing.write_summary_csv(report.summaries, tmp_path / "objects.csv")
+    writing.write_matches_csv(report.matches, tmp_path / "matches.csv")
     objects, matches = (read_csv(tmp_path / f"{name}.csv") for name in ("objects", "matches"))
     assert [row["name"] for row in objects] == ["object_00", "object_01", "object_02", "all"]
     assert [(row["name"], row["outcome"], row["truth"]) for row in matches] == [

@@ -1,6 +1,5 @@
 """The nodes as processes, the way users start and stop them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from casapose_ros.ros.child import Child, NodeError
+from casapose_ros.ros.child import Child, NodeError, isolation, ros_arguments
 
 NODES = Path(__file__).parents[2] / "nodes"
 
@@ -95,7 +94,7 @@ def test_camera_node_ends_with_its_source(start, tmp_path):
 
 
 def test_child_that_dies_is_reported_with_its_last_output(tmp_path):
-    child = Child("casapose_ros.no_such_module", [], tmp_path / "log", dict(os.environ))
+    child = Child("casapose_ros.no_such_module", [], tmp_path / "log")
     with child:
         deadline = time.monotonic() + 10
         with pytest.raises(NodeError, match="No module named casapose_ros.no_such_module"):
@@ -106,7 +105,23 @@ def test_child_that_dies_is_reported_with_its_last_output(tmp_path):
 
 def test_child_is_ended_with_its_context(tmp_path):
     module = "http.server"
-    with Child(module, ["0", "--bind", "127.0.0.1"], tmp_path / "log", dict(os.environ)) as child:
+    with Child(module, ["0", "--bind", "127.0.0.1"], tmp_path / "log") as child:
         child.check()
     with pytest.raises(NodeError, match="ended with status"):
         child.check()
+
+
+def test_parameters_keep_their_types_on_the_command_line(start):
+    arguments = ros_arguments({"rectified": "true", "max_image_age": 1.5, "model_path": Path("42")})
+    assert arguments[0] == "--ros-args" and arguments[1::2] == ["-p"] * 3
+    process = start("casapose_node", *arguments[2::2])
+    process.wait_for("no model: 42 is no model bundle")
+    assert "cannot start" not in process.log.read_text()
+
+
+def test_isolated_nodes_are_in_another_domain_than_a_robot_here(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    domains = {isolation()["ROS_DOMAIN_ID"] for _ in range(2000)}
+    assert "42" not in domains and domains <= {str(n) for n in range(1, 101)}
+    assert len(domains) > 90
+    assert isolation("7")["ROS_DOMAIN_ID"] == "7"

@@ -28,7 +28,7 @@ CONFIG = TrainConfig(
     validate_every=2,
     checkpoint_every=2,
 )
-RESULT = ValidationResult(1.0, 1.0, 0.5, 0.25, 0.5, 0.0, ScoreCalibration(), ())
+RESULT = ValidationResult(1.0, 1.0, 0.5, 0.25, 0.5, 0.0, ScoreCalibration(), 2.5, ())
 
 
 class Stop(Exception):
@@ -89,6 +89,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     bundle = load_bundle(resumed.out / "bundle")
     assert bundle.input_size == (64, 48) and bundle.objects[0].name == "cube"
+    assert bundle.estimator.covariance_scale == 2.5
 
     other = start("stopped", replace(CONFIG, learning_rate=1e-4))
     with pytest.raises(ConfigError, match=r"learning_rate: 0\.003 there, 0\.0001 here"):

@@ -10,6 +10,7 @@ from exact_fields import CAMERA, Scene, box_object, random_pose
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.evaluation.datasets import load_references, read_frame
+from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.validation import validate
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
@@ -37,6 +38,23 @@ def test_a_perfect_network(folder):
     assert result.calibration(0.9) > 0.9
 
 
+def test_the_covariances_scale_is_what_makes_them_right(folder):
+    """Noise on the vectors that is the same all over an object is more than pixels tell of."""
+    rng = np.random.default_rng(0)
+
+    def predict(image):
+        fields = folder.predict(image)
+        vectors = fields.vectors + 0.02 * rng.normal(size=(1, 1, 9, 2)).astype(np.float32)
+        return type(fields)(fields.logits, vectors, fields.confidence, fields.labels)
+
+    scale = run(folder, predict).covariance_scale
+    assert scale > 10
+    estimator = PoseEstimator(predict, OBJECTS, (640, 480), EstimatorConfig(covariance_scale=scale))
+    frames = (read_frame(frame, OBJECTS) for frame in BopDataset(folder.path, "test"))
+    again = validate(estimator, frames, load_references(folder.path, OBJECTS, {11, 12}))
+    assert 0.6 < again.covariance_scale < 1.6
+
+
 def test_a_network_that_confuses_the_objects(folder):
     def predict(image):
         """All labels swapped: every mask is right about the place, wrong about the object."""
@@ -56,3 +74,4 @@ def test_a_network_that_sees_nothing(folder):
     assert result.recall_add_10 == 0 and result.mask_iou == 0 and result.absent_rate == 0
     assert math.isnan(result.keypoint_error)
     assert result.calibration(0.3) == pytest.approx(0.3)
+    assert result.covariance_scale == 1

@@ -1,0 +1,1 @@
+"""ROS 2 bags, written and read without ROS: images, calibrations, ground truth."""

@@ -1,0 +1,185 @@
+"""``casapose bag evaluate --live``: a recording replayed through the running node."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casapose_ros.commands._measuring import LOG_FILE, Method, RunOptions, origin_of, show
+from casapose_ros.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from casapose_ros.bags.choosing import BagOptions, CameraTopics
+    from casapose_ros.bags.live import LiveOptions
+    from casapose_ros.evaluation.delivery import Delivery
+    from casapose_ros.evaluation.report import Report
+    from casapose_ros.types import CameraModel
+
+EXIT_INCOMPLETE = 1
+
+
+def add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    group = parser.add_argument_group("live replay")
+    group.add_argument(
+        "--live",
+        action="store_true",
+        help="replay one bag at its own pace through the running node, to see what a robot would "
+        "see; needs ROS 2",
+    )
+    group.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="how much faster than recorded (%(default)s)",
+    )
+    group.add_argument(
+        "--reliable",
+        action="store_true",
+        help="let the node ask again for images that the transport lost",
+    )
+    group.add_argument(
+        "--params", type=Path, metavar="FILE", help="parameters of the node, YAML as for ros2 run"
+    )
+
+
+def run_live(args: argparse.Namespace, options: BagOptions) -> int:
+    """Replay, measure, report.
+
+    Returns:
+        0, or 1 if the replay ended early: then what came until that time is reported.
+
+    Raises:
+        CasaposeError: Nothing was replayed, and why.
+    """
+    from casapose_ros.bags.live import LiveOptions, replay_live
+
+    _refuse_what_makes_no_sense(args)
+    live = LiveOptions(args.model, args.speed, args.reliable, args.params, args.camera, args.limit)
+    (bag,) = args.bags
+    topics, has_truth = _choose(bag, options)
+    if has_truth and args.objects is None:
+        raise ConfigError(
+            "--objects is missing: poses are measured against the truth in the bag on the "
+            "objects' surfaces; name the object set or the BOP data set they are from"
+        )
+    delivery = replay_live(bag, topics, live, args.report)
+    show_delivery(delivery)
+    if has_truth and delivery.answered:
+        report = report_on_answers(args, options, live, delivery)
+        show(report, args.report)
+    else:
+        why = "no image was answered" if has_truth else "the bag has no ground truth"
+        print(f"no poses were measured: {why}")
+        for problem in delivery.problems:
+            print(f"- {problem}")
+    return 0 if delivery.complete else EXIT_INCOMPLETE
+
+
+def report_on_answers(
+    args: argparse.Namespace, options: BagOptions, live: LiveOptions, delivery: Delivery
+) -> Report:
+    """Hold what came back against the truth in the bag, and write the report.
+
+    Raises:
+        DatasetError: No image that was answered has a truth.
+    """
+    from casapose_ros.bags.frames import BagSource
+    from casapose_ros.commands._bag_evaluation import load_bag_references, plain_options
+    from casapose_ros.evaluation import bop19
+    from casapose_ros.evaluation.answers import join_answers, read_answers
+    from casapose_ros.evaluation.assembling import report_on
+    from casapose_ros.evaluation.delivery import ANSWERS_FILE
+    from casapose_ros.evaluation.records import RecordLog
+
+    method = Method.of_bundle(args.model)
+    (bag,) = args.bags
+    source = BagSource(bag, method.objects, options)
+    references = load_bag_references(args.objects, method.objects, [source])
+    settings = {
+        "bags": plain_options(options),
+        "live": {"speed": live.speed, "reliable": live.reliable, "params": str(live.params or "")},
+    }
+    answers = read_answers(args.report / ANSWERS_FILE)
+    with RecordLog(args.report / LOG_FILE, method.header([source.name], **settings)) as log:
+        for record in join_answers(answers, source.frames(), _network_view(args.model)):
+            log.append(record)
+    records = list(log.records.values())
+    if not records:
+        raise DatasetError("; ".join(["no answered image has a truth", *source.problems]))
+    size = records[0].network_size
+    return report_on(
+        records,
+        [source],
+        references,
+        origin_of(method.name, bag.name, (), method.weights_sha256, size),
+        RunOptions.of(args).min_visibility,
+        args.report,
+        bop=bop19.evaluate(records, references),
+        problems=[*source.problems, *delivery.problems],
+        delivery=delivery,
+    )
+
+
+def show_delivery(delivery: Delivery) -> None:
+    """Print how long a robot would have waited and what it would have missed."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from casapose_ros.evaluation.tables import delivery_table, drops_table
+
+    console = Console()
+    for grid in (delivery_table(delivery), drops_table(delivery)):
+        table = Table(title=grid.caption, box=SIMPLE_HEAD, padding=0)
+        for number, head in enumerate(grid.heads):
+            table.add_column(head.title, justify="right" if number else "left")
+        for row in grid.rows:
+            table.add_row(*(cell.text for cell in row))
+        console.print(table)
+
+
+def _refuse_what_makes_no_sense(args: argparse.Namespace) -> None:
+    if len(args.bags) != 1:
+        raise ConfigError(f"--live replays one bag, got {len(args.bags)}")
+    unusable = {
+        "--jobs": args.jobs != 1,
+        "--cluster": args.cluster is not None,
+        "--resume": args.resume,
+        "--network-size": args.network_size is not None,
+    }
+    for name, given in unusable.items():
+        if given:
+            raise ConfigError(f"{name} means nothing with --live: there is one node, and time")
+
+
+def _choose(bag: Path, options: BagOptions) -> tuple[CameraTopics, bool]:
+    """The camera to replay, and whether the truth is known."""
+    from casapose_ros.bags.choosing import choose_topics
+    from casapose_ros.bags.reading import open_bag
+
+    with open_bag(bag) as reader:
+        index = reader.index
+    has_truth = bool(
+        options.truth_file
+        or options.truth_topic
+        or any(not truths.models for truths in index.truths.values())
+    )
+    cameras = choose_topics(index, options, truth=has_truth)
+    if len(cameras) != 1:
+        raise ConfigError(f"--live replays one camera, got {len(cameras)} image topics")
+    return cameras[0], has_truth
+
+
+def _network_view(model: Path) -> Callable[[CameraModel], tuple[int, int]]:
+    """What the network sees of a camera's image, by the settings of the bundle."""
+    from casapose_ros.bundle import load_bundle
+    from casapose_ros.framing import Framing, parse_network_size
+
+    bundle = load_bundle(model)
+    text = bundle.estimator.network_size
+    size = bundle.input_size if text is None else parse_network_size(text)
+    return lambda camera: Framing.fit((camera.width, camera.height), size).content_size
