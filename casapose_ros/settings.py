@@ -26,9 +26,9 @@ class EstimatorConfig:
         max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
         score_threshold: Poses with a lower score are left out, 0..1.
         objects: Names of the objects to report; empty means all.
-        covariance_scale: Factor on the keypoints' covariances, from which those of the poses follow.
-            Pixels of one object err alike, so that the covariances of independent pixels are too
-            small; training measures by how much.
+        covariance_scale: Factor on the keypoints' covariances, from which those of the poses
+            follow. Pixels of one object err alike, so that the covariances of independent pixels
+            are too small; training measures by how much.
         network_size: Overrides the bundle's input size: ``WxH``, or ``native`` for the image's
             own; None keeps it.
     """

@@ -126,6 +126,7 @@ def evaluate_estimates(
         OutputError: The folder cannot be written.
     """
     from casapose_ros.evaluation.datasets import load_objects, load_references, records_of
+    from casapose_ros.evaluation.records import RecordLog, RunHeader
     from casapose_ros.evaluation.results import read_bop_csv
     from casapose_ros.files import make_folder
 
@@ -138,6 +139,11 @@ def evaluate_estimates(
     make_folder(out)
     records = records_of(results, sources)
     origin = origin_of(csv.stem.split("_")[0], data.name, (split,))
+    # As a run leaves it behind: 'casapose compare' reads it.
+    header = RunHeader(origin.model, "", (f"{data.name}/{split}",), {"estimates": str(csv)})
+    with RecordLog(out / LOG_FILE, header) as log:
+        for record in records:
+            log.append(record)
     return _report(data, records, sources, references, origin, options.min_visibility, out)
 
 

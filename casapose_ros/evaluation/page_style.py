@@ -33,7 +33,8 @@ tr.total > * { font-weight: 600; border-top: 2px solid var(--soft); }
 td small { display: block; font-size: 0.74em; font-weight: 400; color: var(--soft); }
 td.shaded { background: rgb(var(--good) / var(--shade)); }
 td.shaded.bad { background: rgb(var(--bad) / var(--shade)); }
-#table-origin thead th, #table-origin td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+#table-origin thead th, #table-origin td { text-align: left; white-space: normal;
+  overflow-wrap: anywhere; }
 #table-confusion.many thead th:not(:first-child) { writing-mode: vertical-rl;
   transform: rotate(180deg); text-align: left; white-space: nowrap; }
 #table-confusion.many td { padding: 0.2rem 0.25rem; font-size: 0.78rem; }

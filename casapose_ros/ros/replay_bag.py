@@ -39,7 +39,7 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path, image_topic: str, info_topic: str | None, limit: int | None
+        self, path: Path, image_topic: str, info_topic: str | None, limit: int | None = None
     ) -> None:
         self._path = path
         self._topics = {image_topic, info_topic} - {None}

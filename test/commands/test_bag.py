@@ -19,6 +19,7 @@ from casapose_ros.commands.evaluate import evaluate
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.objects import write_objects
+from casapose_ros.types import CameraModel
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 
@@ -157,8 +158,7 @@ def test_nothing_to_measure(folder, work):
         measure(folder, ["run"], folder.path)
     file.write_bytes(whole)
     with pytest.raises(DatasetError, match="no image can be evaluated; run: 4 images without a c"):
-        wrong = BagOptions(camera=CAMERA)
-        measure(folder, ["run"], folder.path, camera=wrong.camera.__class__(CAMERA.K, 9, 9))
+        measure(folder, ["run"], folder.path, camera=CameraModel(CAMERA.K, 9, 9))
     stranger = (box_object(5),)
     other = Method("other", stranger, lambda: None)
     with pytest.raises(DatasetError, match="shows obj_000011, obj_000012, the model knows box5"):
