@@ -9,7 +9,7 @@ MANIFEST = (Path(__file__).parent / "package.xml").read_text()
 
 MESHES = ["trimesh", "pillow", "matplotlib"]
 RENDER = [*MESHES, "moderngl", "rich"]
-BAGS = ["rosbags", "mcap"]
+BAGS = ["rosbags", "mcap", "apsw", "lz4", "zstandard"]
 EVALUATE = [*RENDER, *BAGS]
 CLUSTER = ["distributed"]
 IMPORT = ["h5py"]
@@ -19,7 +19,13 @@ setup(
     version=re.search(r"<version>(.+)</version>", MANIFEST)[1],
     description="6D poses of known objects from one RGB camera, for ROS 2",
     license="Apache-2.0",
-    packages=find_packages(include=["casapose_ros", "casapose_ros.*"]),
+    # Bags are written without ROS, but with its messages' definitions.
+    packages=[
+        *find_packages(include=["casapose_ros", "casapose_ros.*"]),
+        "casapose_ros.message_definitions",
+    ],
+    package_dir={"casapose_ros.message_definitions": "msg"},
+    package_data={"casapose_ros.message_definitions": ["*.msg"]},
     python_requires=">=3.10",
     # TensorFlow is left to an extra, because its two packages provide the same module.
     install_requires=["numpy", "opencv-python-headless<5", "scipy", "keras>=3", "pyyaml"],

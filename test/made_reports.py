@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +24,7 @@ HALF = 0.05
 NO_BOP = "nobody asked for it"
 
 
-def made_report(objects: int = 2, frames: int = 4, **settings) -> Report:
+def made_report(objects: int = 2, frames: int = 4, bags: int = 1, **settings) -> Report:
     """A run over cubes that stand side by side; every frame has the same three mistakes.
 
     Object 0 is half a side off, object 1 was missed if there are more than two, and the last
@@ -32,10 +33,13 @@ def made_report(objects: int = 2, frames: int = 4, **settings) -> Report:
     Args:
         objects: How many there are, all of them in every frame.
         frames: How many images.
+        bags: How many sources they come from, in turn.
         settings: For ``assemble``.
     """
     references = {name: _reference(name, i) for i, name in enumerate(_names(objects), start=1)}
-    records = [_record(index, references) for index in range(frames)]
+    records = [
+        replace(_record(index, references), source=f"bag {index % bags}") for index in range(frames)
+    ]
     judgements = [judge(record, references, 0.4) for record in records]
     settings = {"bop": NO_BOP} | settings
     return assemble(records, judgements, references, made_origin(), 0.4, **settings)

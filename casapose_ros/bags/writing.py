@@ -25,7 +25,7 @@ from casapose_ros.bags.mcap_file import add_checksums
 from casapose_ros.errors import ConfigError, OutputError
 
 METADATA_VERSION = 8
-"""Read by Humble, Jazzy and Kilted; version 9 would leave out Humble."""
+"""Holds QoS as numbers, which Humble expects; Jazzy itself writes 9 and reads both."""
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 STORAGE_OF_SUFFIX = {".mcap": "mcap", ".db3": "sqlite3"}
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from casapose_ros.commands._measuring import LOG_FILE, Method, RunOptions, origin_of, show
 from casapose_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from casapose_ros.bags.choosing import BagOptions, CameraTopics
-    from casapose_ros.bags.live import LiveOptions
+    from casapose_ros.bags.frames import BagSource
     from casapose_ros.evaluation.delivery import Delivery
+    from casapose_ros.evaluation.matching import Reference
     from casapose_ros.evaluation.report import Report
     from casapose_ros.types import CameraModel
 
@@ -58,68 +60,85 @@ def run_live(args: argparse.Namespace, options: BagOptions) -> int:
     from casapose_ros.bags.live import LiveOptions, replay_live
 
     _refuse_what_makes_no_sense(args)
-    live = LiveOptions(args.model, args.speed, args.reliable, args.params, args.camera, args.limit)
     (bag,) = args.bags
+    live = LiveOptions(args.model, args.speed, args.reliable, args.params, args.camera, args.limit)
+    method = Method.of_bundle(args.model)
     topics, has_truth = _choose(bag, options)
-    if has_truth and args.objects is None:
-        raise ConfigError(
-            "--objects is missing: poses are measured against the truth in the bag on the "
-            "objects' surfaces; name the object set or the BOP data set they are from"
-        )
+    # Before the replay, which takes as long as the recording.
+    truth = _Truth.read(args, options, method) if has_truth else None
     delivery = replay_live(bag, topics, live, args.report)
     show_delivery(delivery)
-    if has_truth and delivery.answered:
-        report = report_on_answers(args, options, live, delivery)
-        show(report, args.report)
+    if truth is not None and delivery.answered:
+        show(_report(args, method, truth, delivery), args.report)
     else:
         why = "no image was answered" if has_truth else "the bag has no ground truth"
-        print(f"no poses were measured: {why}")
-        for problem in delivery.problems:
-            print(f"- {problem}")
+        print("\n".join([f"no poses were measured: {why}", *delivery.problems]))
     return 0 if delivery.complete else EXIT_INCOMPLETE
 
 
-def report_on_answers(
-    args: argparse.Namespace, options: BagOptions, live: LiveOptions, delivery: Delivery
-) -> Report:
-    """Hold what came back against the truth in the bag, and write the report.
+@dataclass(frozen=True)
+class _Truth:
+    """What the answers are measured against.
+
+    Attributes:
+        source: The bag's frames.
+        references: By name, every object that the model knows.
+        settings: How the bag is read, for the log.
+    """
+
+    source: BagSource
+    references: dict[str, Reference]
+    settings: dict[str, Any]
+
+    @classmethod
+    def read(cls, args: argparse.Namespace, options: BagOptions, method: Method) -> _Truth:
+        from casapose_ros.bags.frames import BagSource
+        from casapose_ros.commands._bag_evaluation import load_bag_references, plain_options
+
+        if args.objects is None:
+            raise ConfigError(
+                "--objects is missing: the bag has ground truth, and errors are measured on the "
+                "objects' surfaces; name the object set or the BOP data set they are from"
+            )
+        (bag,) = args.bags
+        source = BagSource(bag, method.objects, options)
+        references = load_bag_references(args.objects, method.objects, [source])
+        return cls(source, references, plain_options(options))
+
+
+def _report(args: argparse.Namespace, method: Method, truth: _Truth, delivery: Delivery) -> Report:
+    """Hold what came back against the truth, and write the report.
 
     Raises:
         DatasetError: No image that was answered has a truth.
     """
-    from casapose_ros.bags.frames import BagSource
-    from casapose_ros.commands._bag_evaluation import load_bag_references, plain_options
     from casapose_ros.evaluation import bop19
     from casapose_ros.evaluation.answers import join_answers, read_answers
     from casapose_ros.evaluation.assembling import report_on
     from casapose_ros.evaluation.delivery import ANSWERS_FILE
     from casapose_ros.evaluation.records import RecordLog
 
-    method = Method.of_bundle(args.model)
-    (bag,) = args.bags
-    source = BagSource(bag, method.objects, options)
-    references = load_bag_references(args.objects, method.objects, [source])
-    settings = {
-        "bags": plain_options(options),
-        "live": {"speed": live.speed, "reliable": live.reliable, "params": str(live.params or "")},
-    }
+    source = truth.source
+    live = {"speed": args.speed, "reliable": args.reliable, "params": str(args.params or "")}
+    header = method.header([source.name], bags=truth.settings, live=live)
     answers = read_answers(args.report / ANSWERS_FILE)
-    with RecordLog(args.report / LOG_FILE, method.header([source.name], **settings)) as log:
+    with RecordLog(args.report / LOG_FILE, header) as log:
         for record in join_answers(answers, source.frames(), _network_view(args.model)):
             log.append(record)
     records = list(log.records.values())
     if not records:
-        raise DatasetError("; ".join(["no answered image has a truth", *source.problems]))
-    size = records[0].network_size
+        raise DatasetError("; ".join(["no answered image has ground truth", *source.problems]))
+    name, size = Path(source.name).name, records[0].network_size
     return report_on(
         records,
         [source],
-        references,
-        origin_of(method.name, bag.name, (), method.weights_sha256, size),
+        truth.references,
+        origin_of(method.name, name, (), method.weights_sha256, size),
         RunOptions.of(args).min_visibility,
         args.report,
-        bop=bop19.evaluate(records, references),
-        problems=[*source.problems, *delivery.problems],
+        bop=bop19.evaluate(records, truth.references),
+        # Both have read the bag and say what it lost.
+        problems=list(dict.fromkeys([*source.problems, *delivery.problems])),
         delivery=delivery,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from casapose_ros.evaluation.pictures import Picture, caption, draw_judgement, w
 from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.evaluation.report import Delivery, Origin, Report
 from casapose_ros.evaluation.running import FrameSource
-from casapose_ros.evaluation.summary import all_matches, summarise
+from casapose_ros.evaluation.summary import Summary, all_matches, summarise
 from casapose_ros.evaluation.writing import write_report
 
 SEED = 0
@@ -98,6 +99,7 @@ def assemble(
         delivery=delivery,
         problems=tuple(problems),
         ignored=ignored or {},
+        sources=_by_source(records, judgements, names, min_visibility),
     )
 
 
@@ -124,6 +126,22 @@ def draw_worst(
         )
         for index in worst
     ]
+
+
+def _by_source(
+    records: Sequence[FrameRecord],
+    judgements: Sequence[Judgement],
+    names: Sequence[str],
+    min_visibility: float,
+) -> tuple[Summary, ...]:
+    """All objects together, per source; nothing if there is only one."""
+    groups: dict[str, list[Judgement]] = {}
+    for record, judgement in zip(records, judgements, strict=True):
+        groups.setdefault(record.source, []).append(judgement)
+    if len(groups) < 2:
+        return ()
+    totals = {name: summarise(mine, names, min_visibility)[-1] for name, mine in groups.items()}
+    return tuple(replace(total, name=name) for name, total in totals.items())
 
 
 def _times(records: Sequence[FrameRecord]) -> dict[str, np.ndarray]:

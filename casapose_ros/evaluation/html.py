@@ -115,6 +115,8 @@ def table(grid: Grid) -> str:
 def _sections(report: Report, charts: dict[str, Chart]) -> Iterable[Section]:
     """What is said about the poses."""
     yield Section("objects", "Per object", [_explained(tables.object_table(report))])
+    if report.sources:
+        yield Section("sources", "Per scene or bag", [table(tables.source_table(report))])
     yield Section("bop", "BOP challenge", [_bop(report)])
     curves = _pair(_chart(charts["recall_add"]), _chart(charts["recall_projection"]))
     yield Section("errors", "Errors", [curves, _chart(charts["errors"])])

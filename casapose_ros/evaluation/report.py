@@ -79,6 +79,7 @@ class Report:
         delivery: Of a live replay; None for any other run.
         problems: What was lost or skipped, a sentence each.
         ignored: True objects per BOP id that the model does not know.
+        sources: All objects together, per scene or bag; empty where there is only one.
 
     Raises:
         ValueError: A part is missing and nothing says why.
@@ -100,6 +101,7 @@ class Report:
     delivery: Delivery | None = None
     problems: tuple[str, ...] = ()
     ignored: dict[int, int] = field(default_factory=dict)
+    sources: tuple[Summary, ...] = ()
 
     def __post_init__(self) -> None:
         for part in OPTIONAL:

@@ -141,6 +141,13 @@ def object_table(report: Report) -> Grid:
     return Grid("objects", f"Figures per object, shares in %; {words}", heads, rows, total=True)
 
 
+def source_table(report: Report) -> Grid:
+    """All objects together, one row per scene or bag."""
+    heads = (Head("source"), *(Head(column.title, column.meaning) for column in COLUMNS))
+    rows = tuple((Cell(s.name), *(Cell(c.text(s)) for c in COLUMNS)) for s in report.sources)
+    return Grid("sources", "Figures per scene or bag, all objects, shares in %", heads, rows)
+
+
 def latency_table(report: Report) -> Grid:
     """The times of each stage and of all together."""
     stages = report.times | {"all": report.time_per_image}

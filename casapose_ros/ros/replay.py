@@ -51,6 +51,8 @@ AHEAD = 4
 """Images that are read before they are due."""
 LATE = 0.05
 """Seconds by which 95 % of the images may be late before it is mentioned."""
+LOST = 0.1
+"""Fraction of the images that best effort may lose before it is mentioned."""
 POLL = 0.1
 FAILED, INTERRUPTED = 2, 130
 
@@ -161,17 +163,32 @@ def _listening(child: Child) -> Iterator[tuple[ReplayNode, Callable[[float], Non
         node.destroy_node()
 
 
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raises :class:`Interrupted` for whatever fails because ROS was told to stop."""
+    try:
+        yield
+    except CasaposeError:
+        raise
+    except Exception as error:
+        # Nearly every call into ROS fails then.
+        if rclpy.ok():
+            raise
+        raise Interrupted("stopped before the end") from error
+
+
 def _replay(replay: Replay, recording: Recording, args: argparse.Namespace) -> Delivery:
     drops, problems = None, []
     with Progress(transient=True) as progress:
         task = progress.add_task("starting the node", total=None)
-        replay.prepare(recording.first_info, recording.first_image)
+        with _stoppable():
+            replay.prepare(recording.first_info, recording.first_image)
         progress.update(task, description="replaying", total=len(recording))
         try:
-            with contextlib.closing(ahead(iter(recording), AHEAD)) as items:
+            with _stoppable(), contextlib.closing(ahead(iter(recording), AHEAD)) as items:
                 for _ in replay.play(items):
                     progress.advance(task)
-            drops = replay.drops()
+                drops = replay.drops()
         except (NodeError, Interrupted) as error:
             if not replay.images:
                 raise
@@ -191,6 +208,12 @@ def _remarks(delivery: Delivery, bridged: int) -> Iterator[str]:
         yield (
             f"{bridged} steps of the recording's clock, backwards, to the same time or over "
             f"{LONGEST_STEP:.0f} s, were replayed as steps of the usual length"
+        )
+    if not delivery.reliable and delivery.drops.lost > LOST * delivery.sent:
+        yield (
+            f"{delivery.drops.lost} images did not reach the node: best effort, which cameras use, "
+            "loses a whole image with any part of it; --reliable lets the node ask again, as its "
+            "parameter qos_overrides./TOPIC.subscription.reliability does on a robot"
         )
     late = float(np.percentile(delivery.lateness, 95))
     if late > LATE:

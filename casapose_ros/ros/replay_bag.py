@@ -47,14 +47,15 @@ class Recording:
         with open_bag(path) as bag:
             self._index = bag.index
             # Damaged images at the start are skipped here as they are in the replay.
-            self.first_image = next(self._items(bag, {image_topic}), None)
-            self.first_info = next(self._items(bag, {info_topic}), None)
+            images, infos = self._items(bag, {image_topic}), self._items(bag, {info_topic})
+            self.first_image = next((i for i in images if isinstance(i, RecordedImage)), None)
+            self.first_info = next((i for i in infos if isinstance(i, CameraInfo)), None)
         if self.first_image is None:
             raise self._nothing_on(image_topic, "image")
         if info_topic is not None and self.first_info is None:
             raise self._nothing_on(info_topic, "camera_info")
-        images = len(self._index.images[image_topic])
-        self._limit = images if limit is None else min(limit, images)
+        count = len(self._index.images[image_topic])
+        self._limit = count if limit is None else min(limit, count)
         self._skipped.clear()
 
     def __len__(self) -> int:
@@ -72,8 +73,10 @@ class Recording:
     @property
     def problems(self) -> list[str]:
         """What the bag has lost and what was not replayed as recorded, one sentence each."""
-        skipped = (f"{count} images {what}" for what, count in self._skipped.items())
-        return [*self._index.problems, *skipped]
+        name = str(self._path)
+        lost = (t if t.startswith(name) else f"{name}: {t}" for t in self._index.problems)
+        skipped = (f"{name}: {n} images {what}" for what, n in self._skipped.items())
+        return [*lost, *skipped]
 
     def _items(self, bag: BagReader, topics: set[str]) -> Iterator[RecordedImage | CameraInfo]:
         for raw in bag.messages(topics):

@@ -186,3 +186,15 @@ def test_command_says_what_it_needs(work, capsys):
     with pytest.raises(SystemExit):
         cli.main(["bag", "evaluate"])
     assert "--model" in capsys.readouterr().err
+
+
+def test_rotations_that_are_none_are_noticed(folder, work, capsys, tmp_path):
+    """As of object 5 of LM-O, whose matrices scale by 0.5 %."""
+    copy = shutil.copytree(folder.path, tmp_path / "copy")
+    file = copy / "test" / "000000" / "scene_gt.json"
+    truths = json.loads(file.read_text())
+    truths["0"][0]["cam_R_m2c"] = [1.0045 * x for x in truths["0"][0]["cam_R_m2c"]]
+    file.write_text(json.dumps(truths))
+    assert cli.main(["bag", "from-bop", str(copy), "run"]) == 0
+    assert "rotations of the objects [11] are none by up to 0.009" in capsys.readouterr().out
+    assert len(list(BagSource("run", OBJECTS).frames())) == 4

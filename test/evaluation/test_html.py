@@ -74,6 +74,11 @@ def test_a_run_without_frames_still_has_a_page():
     assert "no processing times are known" in text
 
 
+def test_bags_are_told_apart_where_there_are_several(charts):
+    assert 'id="table-sources"' in page(made_report(bags=2), charts, [])
+    assert 'id="table-sources"' not in page(made_report(), charts, [])
+
+
 def test_problems_come_before_the_figures(charts):
     text = page(full_report(), charts, [])
     assert 0 < text.index("the bag ends in the middle") < text.index("<table")

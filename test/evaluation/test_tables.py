@@ -67,6 +67,15 @@ def test_intervals_stand_below_the_figures_or_the_caption_says_why_not():
     assert not any(cell.note for row in grid.rows for cell in row)
 
 
+def test_several_bags_have_a_row_each():
+    report = made_report(objects=3, frames=5, bags=2)
+    grid = tables.source_table(report)
+    assert [row[0].text for row in grid.rows] == ["bag 0", "bag 1"]
+    assert [row[1].text for row in grid.rows] == ["9", "6"]  # targets: three frames, and two
+    assert sum(s.targets for s in report.sources) == report.total.targets
+    assert made_report(frames=5).sources == ()
+
+
 def test_times_are_in_milliseconds():
     report = dataclasses.replace(made_report(), times={"network": np.array([0.1, 0.3])})
     grid = tables.latency_table(report)

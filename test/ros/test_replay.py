@@ -1,6 +1,7 @@
 """A bag replayed over DDS to a node in a process of its own."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from casapose_ros.bags.frames import BagSource
 from casapose_ros.bags.writing import BagWriter
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.answers import join_answers, read_answers
-from casapose_ros.evaluation.delivery import read_delivery
+from casapose_ros.evaluation.delivery import Delivery, Drops, SentImage, read_delivery
 from casapose_ros.evaluation.matching import Outcome, Reference, match_frame
 from casapose_ros.ros import replay
 from casapose_ros.ros.child import NodeError
@@ -96,7 +97,11 @@ def test_slow_node_compressed_images_and_a_jump_of_the_clock(tmp_path, stand_in)
     times = stamps(30, 10)
     times[15:] = [t - 7200 * SECOND for t in times[15:]]
     bag = make_bag(tmp_path / "bag.mcap", times, compressed=True)
-    delivery = run(bag, tmp_path / "out", "--reliable")
+    params = tmp_path / "params.yaml"
+    params.write_text("casapose:\n  ros__parameters:\n    score_threshold: 0.8\n")
+    delivery = run(bag, tmp_path / "out", "--reliable", "--params", str(params))
+    answers = read_answers(tmp_path / "out" / "answers.jsonl")
+    assert {pose.name for answer in answers.values() for pose in answer.poses} == {"cup"}
     drops = delivery.drops
     assert delivery.sent == 30 and 8 <= delivery.answered <= 14
     assert drops.busy + drops.lost == delivery.dropped and drops.busy >= 12
@@ -151,6 +156,27 @@ def test_stopped_replay_keeps_its_answers_and_leaves_no_process(tmp_path, number
     delivery = read_delivery(tmp_path / "delivery.json")
     assert 0 < delivery.answered <= delivery.sent < 600
     assert "stopped before the end" in delivery.problems[0]
+
+
+def delivery(count=100, late=0.0, lost=0, reliable=False):
+    images = tuple(SentImage(i, 0.1 * i, late, 0.1, 0.1) for i in range(count))
+    return Delivery(images, Drops(lost=lost), 1.0, reliable, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "bridged", "words"),
+    [
+        (delivery(late=0.04, lost=9), 0, []),
+        (delivery(lost=11), 0, ["11 images did not reach the node.*--reliable"]),
+        (delivery(lost=11, reliable=True), 0, []),
+        (delivery(late=0.06), 0, ["could not keep its pace.* over 0.060 s late"]),
+        (delivery(), 2, ["2 steps of the recording's clock"]),
+    ],
+)
+def test_what_was_not_as_recorded_is_told(given, bridged, words):
+    said = list(replay._remarks(given, bridged))
+    assert len(said) == len(words)
+    assert all(re.search(word, text) for word, text in zip(words, said, strict=True))
 
 
 def children(pid):

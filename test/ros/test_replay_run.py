@@ -1,5 +1,7 @@
 """A replay against a simulated robot, whose clock stands still unless somebody listens."""
 
+import dataclasses
+
 import pytest
 from ros_fakes import CUP, make_pose
 from sensor_msgs.msg import CameraInfo, Image
@@ -230,3 +232,18 @@ def test_a_recording_may_pause_longer_than_a_node_may_be_silent(replay):
     run = replay(robot, speed=0.1)
     play(run, 4, rate=0.25)  # 4 s apart, 40 s in the replay
     assert run.drops() == Drops() and run.images[-1].sent == pytest.approx(120)
+
+
+def test_drops_are_what_was_counted_during_the_replay():
+    before = Counters(received=7, published=2, lost=40, replaced=3, rejected=1)
+    after = Counters(received=57, published=32, lost=50, replaced=19, rejected=5)
+    # 60 sent, 50 received: 30 published, 16 replaced, 4 rejected; one answer did not arrive.
+    drops = replay_run.explain_drops(before, after, sent=60, arrived=29, unanswered=31)
+    assert drops == Drops(busy=16, rejected=4, lost=10, answers_lost=1)
+    # Two images were still with the node when it was asked.
+    after = dataclasses.replace(after, published=30)
+    drops = replay_run.explain_drops(before, after, sent=60, arrived=28, unanswered=32)
+    assert drops == Drops(busy=16, rejected=4, lost=10, unknown=2)
+    # An answer to what was sent before the replay came during it: nothing is below 0.
+    drops = replay_run.explain_drops(before, after, sent=49, arrived=29, unanswered=20)
+    assert drops == Drops(busy=16, rejected=4)

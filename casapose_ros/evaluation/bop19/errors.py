@@ -112,8 +112,8 @@ def mspd(
 
 def _visible(distance: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """(N,) bool, where a surface at this distance is seen; both in metres, 0 for nothing."""
-    # The benchmark compares float32 millimetres. In any other precision a few pixels in a million
-    # fall on the other side of the tolerance, and figures could not be compared digit by digit.
+    # The benchmark compares float32 millimetres. In another precision a pixel right at the
+    # tolerance may fall on its other side, and one pixel is more than an error's last digits.
     behind = (distance * MM_PER_M).astype(np.float32) - (measured * MM_PER_M).astype(np.float32)
     return (distance > 0) & ((behind <= DELTA * MM_PER_M) | (measured == 0))
 
