@@ -146,7 +146,7 @@ def evaluate(parity_set: ParitySet) -> OurFigures:
     source = BopSource(parity_set.name, frames, objects)
     here = {frame_name(frame) for frame in frames}  # of results for all of LM-O, our 20 images
     results = [r for r in read_bop_csv(parity_set.results, objects) if r.name in here]
-    records = records_of(results, [source])
+    records, _ = records_of(results, [source])
     targets = bop19.read_targets(parity_set.path / bop19.TARGETS_FILE)
     depth = bop19.DepthSource(bop19.measured_depth(frames), parity_set.render)
     ids = {obj.name: obj.bop_id for obj in objects}

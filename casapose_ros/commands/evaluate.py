@@ -137,14 +137,17 @@ def evaluate_estimates(
     sources = data.sources(objects)
     results = read_bop_csv(csv, objects)
     make_folder(out)
-    records = records_of(results, sources)
+    records, others = records_of(results, sources)
+    problems = [f"{csv}: has {others} images that are not in this split"] if others else []
     origin = origin_of(csv.stem.split("_")[0], data.name, (split,))
     # As a run leaves it behind: 'casapose compare' reads it.
     header = RunHeader(origin.model, "", (f"{data.name}/{split}",), {"estimates": str(csv)})
     with RecordLog(out / LOG_FILE, header) as log:
         for record in records:
             log.append(record)
-    return _report(data, records, sources, references, origin, options.min_visibility, out)
+    return _report(
+        data, records, sources, references, origin, options.min_visibility, out, problems
+    )
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def _report(
     origin: Origin,
     min_visibility: float,
     out: Path,
+    problems: Sequence[str] = (),
 ) -> Report:
     from casapose_ros.evaluation import bop19
     from casapose_ros.evaluation.assembling import report_on
@@ -216,6 +220,7 @@ def _report(
         min_visibility,
         out,
         bop=scores,
+        problems=problems,
         ignored={bop_id: n for bop_id, n in data.counts.items() if bop_id not in known},
     )
 

@@ -59,15 +59,21 @@ class BopSource:
         return {frame.name: frame for frame in self.frames(others)}
 
 
-def records_of(results: Iterable[FrameResult], sources: Sequence[BopSource]) -> list[FrameRecord]:
+def records_of(
+    results: Iterable[FrameResult], sources: Sequence[BopSource]
+) -> tuple[list[FrameRecord], int]:
     """Records of a data set's images with estimates that were read from a file.
 
     Args:
-        results: The estimates; an image without any is left out.
+        results: The estimates; images without any are not among them.
         sources: The whole data set.
 
+    Returns:
+        One record per image of the data set, and how many images the estimates have besides: a
+        results file of a whole benchmark set serves for a part of it, too.
+
     Raises:
-        DatasetError: There are estimates for an image that the data set does not have.
+        DatasetError: The estimates are all of other images.
     """
     by_name = {result.name: result for result in results}
     records = []
@@ -89,12 +95,12 @@ def records_of(results: Iterable[FrameResult], sources: Sequence[BopSource]) -> 
                     image_id=bop_frame.image_id,
                 )
             )
-    if by_name:
+    if by_name and not any(record.poses for record in records):
         raise DatasetError(
-            f"there are estimates for {len(by_name)} images that are not in this split, for "
-            f"example {next(iter(by_name))}"
+            f"all estimates are of images that are not in this split, for example "
+            f"{next(iter(by_name))}: another data set, or another split?"
         )
-    return records
+    return records, len(by_name)
 
 
 def frame_name(bop_frame: BopFrame) -> str:

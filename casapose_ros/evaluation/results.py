@@ -70,6 +70,8 @@ def write_bop_csv(
             # The format wants the time of the whole image on each of its lines.
             time = sum(result.times.values()) if result.times else UNKNOWN_TIME
             for pose in result.poses:
+                if not is_pose(pose.R_cam_obj, pose.t_cam_obj):
+                    continue  # It answers for nothing, and the server refuses the whole file.
                 key = (result.scene_id, result.image_id, bop_ids[pose.name])
                 R, t = pose.R_cam_obj.ravel(), pose.t_cam_obj * MM_PER_M
                 writer.writerow((*key, float(pose.score), _digits(R), _digits(t), float(time)))

@@ -136,6 +136,21 @@ def test_a_results_file_gives_the_figures_that_it_was_written_with(measure, fold
     assert again["mean_keypoints"] is None
 
 
+def test_estimates_of_other_images_are_left_out_and_said(measure, folder, tmp_path, capsys):
+    measure()
+    results = tmp_path / "out" / "boxes-model_boxes-test.csv"
+    header, *lines = results.read_text().splitlines()
+    moved = ["7" + line[1:] for line in lines]  # as if of scene 7
+    arguments = ["evaluate", str(folder.path), "--estimates", str(results)]
+    results.write_text("\n".join([header, *lines, *moved]) + "\n")
+    assert cli.main([*arguments, "--out", str(tmp_path / "more")]) == 0
+    values = json.loads((tmp_path / "more" / "report.json").read_text())
+    assert values["frames"] == 6 and "6 images that are not in this split" in values["problems"][0]
+    results.write_text("\n".join([header, *moved]) + "\n")
+    assert cli.main([*arguments, "--out", str(tmp_path / "none")]) == cli.EXIT_BAD_INPUT
+    assert "all estimates are of images that are not in this split" in capsys.readouterr().err
+
+
 def test_a_stopped_run_goes_on(measure, folder, tmp_path):
     """The second half is run later, and nothing twice; the report is that of a whole run."""
     whole = measure()

@@ -71,7 +71,7 @@ def read_case(golden: dict, dataset: Path, split: str, folder: Path, render=None
         golden=golden,
         frames=frames,
         references=load_references(dataset, objects, count_objects(frames)),
-        records=records_of(results, [BopSource(dataset.name, frames, objects)]),
+        records=records_of(results, [BopSource(dataset.name, frames, objects)])[0],
         targets=bop19.read_targets(dataset / bop19.TARGETS_FILE),
         depth=render and bop19.DepthSource(bop19.measured_depth(frames), render),
     )
