@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -116,7 +117,9 @@ class RecordLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # On a full disk append() has said so already; closing would only say it again.
+        with suppress(OSError):
+            self._file.close()
 
     def append(self, record: FrameRecord) -> None:
         """Keep a record, on disk before this returns.

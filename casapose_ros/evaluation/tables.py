@@ -178,7 +178,7 @@ def drops_table(delivery: Delivery) -> Grid:
         "answered": delivery.answered,
         "gave way to a newer image, as the node was busy": drops.busy,
         "refused by the node": drops.rejected,
-        "lost on the way to the node": drops.lost,
+        "lost on the way to the node, or overtaken in its queue of one": drops.lost,
         "answered, but the poses were lost on the way back": drops.answers_lost,
         "not answered, nothing says why": drops.unknown,
         "sent": delivery.sent,

@@ -24,7 +24,7 @@ ASK_AGAIN = 2.0
 SILENCE = 30.0
 """Seconds without any answer, while images are sent, after which the node is given up."""
 LAST_ANSWER = 2.0
-"""Seconds in which the last answer comes; three times the longest latency if that is more."""
+"""Seconds in which the last answer comes; three times the longest one took if that is more."""
 COUNTERS = 5.0
 """Seconds in which the node, which reports once a second, has reported."""
 
@@ -74,6 +74,7 @@ class Replay:
         self._sent: dict[int, tuple[int, SentImage]] = {}  # by stamp, with the time of sending
         self._arrived: set[int] = set()
         self._waiting_since: float | None = None
+        self._longest = 0.0  # Seconds that an answer took, once the network was compiled.
         self._before: Counters | None = None
         self._arrived_before = 0
         self.warm_up = 0.0
@@ -92,7 +93,9 @@ class Replay:
         self._ask(info, image, deadline)
         self.warm_up = self._clock() - start
         # Once more: what was sent while the network compiled has been answered then.
+        asked = self._clock()
         self._ask(info, image, deadline)
+        self._longest = self._clock() - asked
         self._before = self._count()
         self._arrived_before = len(self._arrived)
 
@@ -115,8 +118,7 @@ class Replay:
                 start = self._clock()
             self._wait(start + due)
             yield self._send(item, start, due)
-        longest = max((image.latency or 0.0 for _, image in self._sent.values()), default=0.0)
-        patience = max(LAST_ANSWER, 3 * longest)
+        patience = max(LAST_ANSWER, 3 * self._longest)
         # The newest image wins: after the last one's answer comes no other.
         last = max(self._sent, default=0)
         self._wait(self._clock() + patience, lambda: last in self._arrived)
@@ -169,6 +171,7 @@ class Replay:
             return  # From before the replay.
         published, image = self._sent[arrival.stamp]
         latency = (arrival.arrived - published) / 1e9
+        self._longest = max(self._longest, latency)
         age = (arrival.published - arrival.stamp) / 1e9
         answered = dataclasses.replace(image, latency=latency, age=age)
         self._sent[arrival.stamp] = published, answered

@@ -119,11 +119,13 @@ def test_files_that_are_no_logs(tmp_path, content, message):
 
 def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
-    log = RecordLog(path, HEADER)
-    log.append(record("first"))
-    log._file.close()
-    log._file = open("/dev/full", "w")  # noqa: SIM115
-    with pytest.raises(OutputError, match="No space left.*the 1 frames before are kept"):
+    with (
+        pytest.raises(OutputError, match="No space left.*the 1 frames before are kept"),
+        RecordLog(path, HEADER) as log,
+    ):
+        log.append(record("first"))
+        log._file.close()
+        log._file = open("/dev/full", "w")  # noqa: SIM115
         log.append(record("second"))
     assert [r.name for r in read_log(path)[1]] == ["first"]
     assert json.loads(path.read_text().splitlines()[0])["model"] == "model"
