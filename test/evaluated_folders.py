@@ -9,12 +9,12 @@ import numpy as np
 from made_reports import CAMERA, NO_BOP
 
 from casapose_ros import geometry
-from casapose_ros.evaluation.assembling import assemble
 from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Reference, TrueObject
 from casapose_ros.evaluation.records import FrameRecord, RecordLog, RunHeader
-from casapose_ros.evaluation.report import Origin
-from casapose_ros.evaluation.writing import write_json, write_matches_csv
+from casapose_ros.evaluation.reporting.assembling import assemble
+from casapose_ros.evaluation.reporting.report import Origin
+from casapose_ros.evaluation.reporting.writing import write_json, write_matches_csv
 from casapose_ros.types import ObjectModel, ObjectPose
 
 HALF = 0.05

@@ -9,13 +9,13 @@ import numpy as np
 
 from casapose_ros import geometry
 from casapose_ros.evaluation import bop19
-from casapose_ros.evaluation.assembling import assemble
 from casapose_ros.evaluation.delivery import Delivery, Drops, SentImage
 from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Reference, TrueObject
-from casapose_ros.evaluation.pictures import Picture
 from casapose_ros.evaluation.records import FrameRecord
-from casapose_ros.evaluation.report import Origin, Report
+from casapose_ros.evaluation.reporting.assembling import assemble
+from casapose_ros.evaluation.reporting.pictures import Picture
+from casapose_ros.evaluation.reporting.report import Origin, Report
 from casapose_ros.types import CameraModel, ObjectModel, ObjectPose
 
 CAMERA = CameraModel(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), 640, 480)

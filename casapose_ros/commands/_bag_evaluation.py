@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from casapose_ros.bags.choosing import BagOptions
     from casapose_ros.bags.frames import BagSource
     from casapose_ros.evaluation.matching import Reference
-    from casapose_ros.evaluation.report import Report
+    from casapose_ros.evaluation.reporting.report import Report
     from casapose_ros.types import ObjectModel
 
 
@@ -126,8 +126,8 @@ def evaluate_bags(
         OutputError: The folder cannot be written; the frames done so far are kept.
     """
     from casapose_ros.evaluation import bop19
-    from casapose_ros.evaluation.assembling import report_on
     from casapose_ros.evaluation.records import RecordLog
+    from casapose_ros.evaluation.reporting.assembling import report_on
     from casapose_ros.evaluation.running import in_order, run_sources
     from casapose_ros.files import make_folder
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from casapose_ros.bags.frames import BagSource
     from casapose_ros.evaluation.delivery import Delivery
     from casapose_ros.evaluation.matching import Reference
-    from casapose_ros.evaluation.report import Report
+    from casapose_ros.evaluation.reporting.report import Report
     from casapose_ros.types import CameraModel
 
 EXIT_INCOMPLETE = 1
@@ -114,9 +114,9 @@ def _report(args: argparse.Namespace, method: Method, truth: _Truth, delivery: D
     """
     from casapose_ros.evaluation import bop19
     from casapose_ros.evaluation.answers import join_answers, read_answers
-    from casapose_ros.evaluation.assembling import report_on
     from casapose_ros.evaluation.delivery import ANSWERS_FILE
     from casapose_ros.evaluation.records import RecordLog
+    from casapose_ros.evaluation.reporting.assembling import report_on
 
     source = truth.source
     live = {"speed": args.speed, "reliable": args.reliable, "params": str(args.params or "")}
@@ -149,7 +149,7 @@ def show_delivery(delivery: Delivery) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from casapose_ros.evaluation.tables import delivery_table, drops_table
+    from casapose_ros.evaluation.reporting.tables import delivery_table, drops_table
 
     console = Console()
     for grid in (delivery_table(delivery), drops_table(delivery)):

@@ -13,7 +13,7 @@ from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from casapose_ros.evaluation.records import RunHeader
-    from casapose_ros.evaluation.report import Origin, Report
+    from casapose_ros.evaluation.reporting.report import Origin, Report
     from casapose_ros.evaluation.running import LoadEstimator
     from casapose_ros.types import ObjectModel
 
@@ -139,8 +139,8 @@ def origin_of(
     """Where the figures come from, for the report."""
     from datetime import datetime
 
-    from casapose_ros.evaluation.origin import machine, software
-    from casapose_ros.evaluation.report import Origin
+    from casapose_ros.evaluation.reporting.origin import machine, software
+    from casapose_ros.evaluation.reporting.report import Origin
 
     return Origin(
         model=model,
@@ -170,7 +170,7 @@ def show(report: Report, out: Path) -> None:
     """Print a report's table and headlines."""
     from rich.console import Console
 
-    from casapose_ros.evaluation.terminal import headlines, table
+    from casapose_ros.evaluation.reporting.terminal import headlines, table
 
     console = Console()
     console.print(table(report))

@@ -15,8 +15,8 @@ from casapose_ros.commands._measuring import Method, RunOptions, show
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.evaluation.ablation import Table
-    from casapose_ros.evaluation.report import Report
+    from casapose_ros.evaluation.reporting.ablation import Table
+    from casapose_ros.evaluation.reporting.report import Report
 
 NAME = "ablate"
 HELP = "measure what the decoders and the ways to keypoints are worth (supplement, Tables 2 and 3)"
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, measure what is not measured yet, print both tables."""
     from rich.console import Console
 
-    from casapose_ros.evaluation.ablation import write_tables
+    from casapose_ros.evaluation.reporting.ablation import write_tables
 
     _check(args)
     tables, model = [], args.model
@@ -115,7 +115,7 @@ def _check(args: argparse.Namespace) -> None:
 def _compare_decoders(args: argparse.Namespace) -> Table:
     from casapose_ros.commands.train import TrainingData, train
     from casapose_ros.config import load_yaml
-    from casapose_ros.evaluation.ablation import Table
+    from casapose_ros.evaluation.reporting.ablation import Table
     from casapose_ros.training.settings import TrainConfig
 
     config = load_yaml(TrainConfig, args.config)
@@ -136,7 +136,7 @@ def _compare_decoders(args: argparse.Namespace) -> Table:
 
 
 def _compare_keypoints(args: argparse.Namespace, model: Path) -> Table:
-    from casapose_ros.evaluation.ablation import Table
+    from casapose_ros.evaluation.reporting.ablation import Table
 
     reports = {}
     for variant in args.keypoints:

@@ -11,7 +11,7 @@ from casapose_ros.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from casapose_ros.evaluation.tables import Grid
+    from casapose_ros.evaluation.reporting.tables import Grid
 
 NAME = "compare"
 HELP = "put two evaluations side by side, and fail if the second is worse than allowed"
@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
     from rich.console import Console
 
-    from casapose_ros.evaluation import comparison_tables as tables
-    from casapose_ros.evaluation.comparing import compare
-    from casapose_ros.evaluation.regressions import Limit, find_regressions
-    from casapose_ros.evaluation.runs import read_run
+    from casapose_ros.evaluation.comparison import tables
+    from casapose_ros.evaluation.comparison.comparing import compare
+    from casapose_ros.evaluation.comparison.regressions import Limit, find_regressions
+    from casapose_ros.evaluation.comparison.runs import read_run
 
     if args.alpha is not None and not 0 < args.alpha < 1:
         raise ConfigError(f"--alpha must be between 0 and 1, got {args.alpha}")

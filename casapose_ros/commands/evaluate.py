@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from casapose_ros.evaluation.datasets import BopSource
     from casapose_ros.evaluation.matching import Reference
     from casapose_ros.evaluation.records import FrameRecord
-    from casapose_ros.evaluation.report import Origin, Report
+    from casapose_ros.evaluation.reporting.report import Origin, Report
     from casapose_ros.types import ObjectModel
 
 NAME = "evaluate"
@@ -197,7 +197,7 @@ def _report(
     problems: Sequence[str] = (),
 ) -> Report:
     from casapose_ros.evaluation import bop19
-    from casapose_ros.evaluation.assembling import report_on
+    from casapose_ros.evaluation.reporting.assembling import report_on
     from casapose_ros.evaluation.results import write_bop_csv
 
     targets_path = data.path / bop19.TARGETS_FILE

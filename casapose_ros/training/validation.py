@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from casapose_ros.evaluation.calibration import fit_calibration
-from casapose_ros.evaluation.coverage import covariance_scale
 from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Reference
+from casapose_ros.evaluation.statistics.calibration import fit_calibration
+from casapose_ros.evaluation.statistics.coverage import covariance_scale
 from casapose_ros.evaluation.summary import Summary, all_matches, summarise
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.types import CameraModel, Estimate

@@ -8,7 +8,7 @@ from evaluated_folders import MISSED, write_run
 
 from casapose_ros import cli
 from casapose_ros.commands.compare import EXIT_REGRESSION
-from casapose_ros.evaluation.comparison import FIGURES
+from casapose_ros.evaluation.comparison.figures import FIGURES
 
 RIGHT, WRONG = 0.004, 0.06
 

@@ -1,0 +1,1 @@
+"""A run's figures as a report: page, pictures, files, terminal."""
