@@ -175,5 +175,5 @@ def show(report: Report, out: Path) -> None:
     console = Console()
     console.print(table(report))
     for line in headlines(report):
-        console.print(f"- {line}", soft_wrap=True)
-    console.print(f"wrote {out / 'report.html'}", soft_wrap=True)
+        console.print(f"- {line}", soft_wrap=True, markup=False)
+    console.print(f"wrote {out / 'report.html'}", soft_wrap=True, markup=False)

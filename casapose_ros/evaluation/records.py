@@ -8,9 +8,11 @@ the records, so a run that was stopped, split over processes or read back gives 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -102,16 +104,19 @@ class RecordLog:
     def __init__(self, path: Path, header: RunHeader, resume: bool = False) -> None:
         self._path = path
         self.records: dict[str, FrameRecord] = {}
-        if resume and path.exists():
-            found, records = read_log(path)
-            _check_same(path, found, header)
-            self.records = {record.name: record for record in records}
-        # Written anew, which also drops a last line that was cut short.
-        with replacing(path) as part, part.open("w") as file:
-            _write_line(file, {"format": FORMAT} | to_dict(header))
-            for record in self.records.values():
-                _write_line(file, to_json(record))
-        self._file = path.open("a")
+        with ExitStack() as stack:
+            stack.callback(os.close, _lock(path.parent))
+            if resume and path.exists():
+                found, records = read_log(path)
+                _check_same(path, found, header)
+                self.records = {record.name: record for record in records}
+            # Written anew, which also drops a last line that was cut short.
+            with replacing(path) as part, part.open("w") as file:
+                _write_line(file, {"format": FORMAT} | to_dict(header))
+                for record in self.records.values():
+                    _write_line(file, to_json(record))
+            self._file = path.open("a")
+            self._unlock = stack.pop_all()
 
     def __enter__(self) -> RecordLog:
         return self
@@ -120,9 +125,10 @@ class RecordLog:
         # On a full disk append() has said so already; closing would only say it again.
         with suppress(OSError):
             self._file.close()
+        self._unlock.close()
 
     def append(self, record: FrameRecord) -> None:
-        """Keep a record, on disk before this returns.
+        """Keep a record; it outlives this process from here on.
 
         Raises:
             OutputError: The disk is full; the records before this one are kept.
@@ -151,7 +157,7 @@ def read_log(path: Path) -> tuple[RunHeader, list[FrameRecord]]:
         raise DatasetError(f"{path}: not a log of evaluated frames (format {FORMAT})")
     fields = {name: header[name] for name in names} | {"sources": tuple(header["sources"])}
     try:
-        return RunHeader(**fields), [_from_json(line) for line in lines]
+        return RunHeader(**fields), [record_from_json(line) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not a record of an evaluated frame: {error!r}") from error
 
@@ -170,6 +176,26 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(value, dict):
             raise DatasetError(f"{path}: line {number} is no record")
         yield value
+
+
+def _lock(folder: Path) -> int:
+    """Keep other runs out of a folder until the returned file descriptor is closed.
+
+    Raises:
+        OutputError: Another run is writing there, or there is no such folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise OutputError(
+            f"{folder}: another run is writing there; wait for it, or name another folder"
+        ) from error
+    return descriptor
 
 
 def _check_same(path: Path, found: RunHeader, given: RunHeader) -> None:
@@ -207,7 +233,8 @@ def to_json(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _from_json(values: dict[str, Any]) -> FrameRecord:
+def record_from_json(values: dict[str, Any]) -> FrameRecord:
+    """The inverse of :func:`to_json` for a record."""
     return FrameRecord(
         **values
         | {

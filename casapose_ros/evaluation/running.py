@@ -6,22 +6,31 @@ source is worked through in order by one process; which one that is changes noth
 
 from __future__ import annotations
 
+import json
 import os
+import queue
+import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
-from typing import Protocol
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.managers import SyncManager
+from typing import Any, Protocol
 
 import numpy as np
 
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.evaluation.judging import Frame, observe
-from casapose_ros.evaluation.records import FrameRecord, RecordLog
+from casapose_ros.evaluation.records import FrameRecord, RecordLog, record_from_json, to_json
 from casapose_ros.types import CameraModel, Estimate, ObjectModel
+
+PATIENCE = 0.5
+"""Seconds between two looks at whether workers are still at work."""
 
 
 class Estimator(Protocol):
@@ -88,38 +97,33 @@ def run_sources(
     advance(len(done))
     if cluster is None and (jobs == 1 or len(sources) == 1):
         return _run_here(sources, load, log, advance, done)
-    problems: dict[int, list[str]] = {}
-    failures: list[CasaposeError] = []
-    with _workers(jobs, cluster) as (submit, completed):
-        tasks = {submit(_work, load, source, done): i for i, source in enumerate(sources)}
-        for task in completed(list(tasks)):
-            try:
-                result = _result(task, sources[tasks[task]])
-            except CasaposeError as error:
-                # The others go on: what they find out is not lost.
-                failures.append(error)
-                continue
-            problems[tasks[task]] = result.problems
-            for record in result.records:
-                log.append(record)
-            advance(len(result.records))
-    if failures:
-        raise failures[0]
-    return [problem for index in sorted(problems) for problem in problems[index]]
+    with _workers(jobs, cluster) as (submit, sink):
+        tasks = {submit(_work, load, source, done, sink): source for source in sources}
+        waiting = set(tasks)
+        while waiting or not sink.empty():
+            ended = {task for task in waiting if task.done()}
+            waiting -= ended
+            _keep_arrivals(sink, log, advance)
+        # Only now: what the others found out when one failed is not lost.
+        found = [_result(task, source) for task, source in tasks.items()]
+    return [problem for problems in found for problem in problems]
+
+
+def _keep_arrivals(sink: Any, log: RecordLog, advance: Callable[[int], None]) -> None:
+    """Log what workers have sent, until nothing comes for a moment."""
+    while True:
+        try:
+            record = sink.get(timeout=PATIENCE)
+        except queue.Empty:
+            return
+        log.append(record)
+        advance(1)
 
 
 def in_order(log: RecordLog, sources: Sequence[FrameSource]) -> list[FrameRecord]:
     """A log's records source by source, whichever was done first."""
     place = {source.name: index for index, source in enumerate(sources)}
     return sorted(log.records.values(), key=lambda record: place[record.source])
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What a worker sends back."""
-
-    records: list[FrameRecord]
-    problems: list[str]
 
 
 def _run_here(
@@ -137,10 +141,11 @@ def _run_here(
     return [problem for source in sources for problem in source.problems]
 
 
-def _work(load: LoadEstimator, source: FrameSource, done: Collection[str]) -> _Result:
-    """In a worker: all records of a source."""
-    records = list(_observe_all(_load_once(load), source, done))
-    return _Result(records, source.problems)
+def _work(load: LoadEstimator, source: FrameSource, done: Collection[str], sink: Any) -> list[str]:
+    """In a worker: send every record of a source as soon as it is there; return the problems."""
+    for record in _observe_all(_load_once(load), source, done):
+        sink.put(record)
+    return source.problems
 
 
 @lru_cache(maxsize=1)
@@ -160,7 +165,7 @@ def _observe_all(
         yield observe(frame, estimator.run(frame.image, frame.camera), estimator.objects)
 
 
-def _result(task: Future, source: FrameSource) -> _Result:
+def _result(task: Future, source: FrameSource) -> list[str]:
     try:
         return task.result()
     except BrokenProcessPool as error:
@@ -172,24 +177,62 @@ def _result(task: Future, source: FrameSource) -> _Result:
 
 @contextmanager
 def _workers(jobs: int, cluster: str | None):
-    """``submit`` and ``as_completed`` of processes here or of a cluster."""
+    """``submit`` of processes here or of a cluster, and the queue through which they answer."""
     if cluster is not None:
         with _connect(cluster) as client:
-            from distributed import as_completed as completed_on_cluster
+            from distributed import Queue
 
-            yield (
-                # Dask would answer the same call from its memory, without the problems found.
-                partial(client.submit, pure=False),
-                partial(completed_on_cluster, loop=client.loop),
-            )
+            # Dask would answer the same call from its memory, without doing it.
+            yield partial(client.submit, pure=False), _ClusterQueue(Queue(client=client))
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Forked processes would inherit a TensorFlow that runs threads already.
+    context = get_context("spawn")
     with (
         _environment(TF_NUM_INTRAOP_THREADS=str(threads), OMP_NUM_THREADS=str(threads)),
-        # Forked processes would inherit a TensorFlow that runs threads already.
-        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+        _started(SyncManager(ctx=context)) as manager,
+        ProcessPoolExecutor(jobs, context, _end_with_parent) as pool,
     ):
-        yield pool.submit, as_completed
+        yield pool.submit, manager.Queue()
+
+
+@contextmanager
+def _started(manager: SyncManager) -> Iterator[SyncManager]:
+    manager.start(_end_with_parent)
+    try:
+        yield manager
+    finally:
+        manager.shutdown()
+
+
+def _end_with_parent() -> None:
+    """In a child process: end as soon as the parent is gone, however it went."""
+
+    def watch() -> None:
+        wait([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@dataclass(frozen=True)
+class _ClusterQueue:
+    """A Dask queue with what is used of a queue here."""
+
+    queue: Any
+
+    def put(self, record: FrameRecord) -> None:
+        self.queue.put(json.dumps(to_json(record)))
+
+    def get(self, timeout: float) -> FrameRecord:
+        if self.empty():  # Waiting in get() itself fills the scheduler's log with errors.
+            time.sleep(timeout)
+        if self.empty():
+            raise queue.Empty
+        return record_from_json(json.loads(self.queue.get()))
+
+    def empty(self) -> bool:
+        return self.queue.qsize() == 0
 
 
 def _connect(cluster: str):

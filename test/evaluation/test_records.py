@@ -89,6 +89,16 @@ def test_without_resume_an_old_log_is_replaced(tmp_path):
     assert len(read_log(path)[1]) == 1
 
 
+def test_two_runs_do_not_write_into_one_folder(tmp_path):
+    with (
+        RecordLog(tmp_path / "log.jsonl", HEADER) as log,
+        pytest.raises(OutputError, match="another run is writing there"),
+    ):
+        log.append(record())
+        RecordLog(tmp_path / "log.jsonl", HEADER)
+    assert len(read_log(tmp_path / "log.jsonl")[1]) == 1
+
+
 def test_a_log_of_another_run_is_refused(tmp_path):
     path = tmp_path / "log.jsonl"
     RecordLog(path, HEADER).__exit__()

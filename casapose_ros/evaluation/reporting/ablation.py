@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rich.table
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 
 from casapose_ros.evaluation.reporting.latency import spread
 from casapose_ros.evaluation.reporting.report import Report
@@ -74,7 +75,9 @@ class Table:
 
     def rich(self) -> rich.table.Table:
         """For the terminal."""
-        table = rich.table.Table(title=self.title, caption=self.caption, box=SIMPLE_HEAD, padding=0)
+        table = rich.table.Table(
+            title=self.title, caption=escape(self.caption), box=SIMPLE_HEAD, padding=0
+        )
         table.add_column("variant")
         for name in COLUMNS:
             table.add_column(name.replace(" ", "\n", 1), justify="right")

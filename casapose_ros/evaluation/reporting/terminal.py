@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from casapose_ros.evaluation.reporting.latency import spread
@@ -13,14 +14,17 @@ from casapose_ros.evaluation.summary import TOTAL
 
 def table(report: Report) -> Table:
     """The main figures per object."""
-    result = Table(title=report.origin.title, box=SIMPLE_HEAD, padding=0)
+    # Names may hold brackets, which rich would take for its own.
+    result = Table(title=escape(report.origin.title), box=SIMPLE_HEAD, padding=0)
     columns = [column for column in COLUMNS if column.brief]
     result.add_column("object")
     for column in columns:
         result.add_column(column.title.replace(" ", "\n", 1), justify="right")
     for summary in report.summaries:
         style = "bold" if summary.name == TOTAL else None
-        result.add_row(summary.name, *(column.text(summary) for column in columns), style=style)
+        result.add_row(
+            escape(summary.name), *(column.text(summary) for column in columns), style=style
+        )
     return result
 
 

@@ -1,5 +1,6 @@
 """The few lines of a report that the terminal shows."""
 
+import dataclasses
 import io
 import re
 
@@ -14,6 +15,16 @@ def test_the_table_has_a_row_per_object_and_the_total():
     console.print(table(made_report()))
     text = console.export_text()
     assert re.search(r"object_00\s+4\s+0\.0", text) and re.search(r"all\s+8\s+50\.0", text)
+
+
+def test_brackets_in_names_are_no_markup():
+    report = made_report()
+    origin = dataclasses.replace(report.origin, data="run[/red]")
+    summaries = [dataclasses.replace(s, name=f"cup[/x] {s.name}") for s in report.summaries]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table(dataclasses.replace(report, origin=origin, summaries=summaries)))
+    text = console.export_text()
+    assert "run[/red]" in text and "cup[/x]" in text
 
 
 def test_headlines_say_what_counts():
