@@ -38,26 +38,44 @@ _ENCODINGS = {
     "8UC3": _Encoding(3, cv2.COLOR_BGR2RGB),
     "rgba8": _Encoding(4, cv2.COLOR_RGBA2RGB),
     "bgra8": _Encoding(4, cv2.COLOR_BGRA2RGB),
+    "rgb16": _Encoding(3, None, dtype=np.uint16),
+    "bgr16": _Encoding(3, cv2.COLOR_BGR2RGB, dtype=np.uint16),
     "mono8": _Encoding(1, cv2.COLOR_GRAY2RGB),
     "mono16": _Encoding(1, cv2.COLOR_GRAY2RGB, dtype=np.uint16),
     "bayer_rggb8": _Encoding(1, cv2.COLOR_BayerBG2RGB),
+    "bayer_rggb16": _Encoding(1, cv2.COLOR_BayerBG2RGB, dtype=np.uint16),
     "bayer_bggr8": _Encoding(1, cv2.COLOR_BayerRG2RGB),
+    "bayer_bggr16": _Encoding(1, cv2.COLOR_BayerRG2RGB, dtype=np.uint16),
     "bayer_gbrg8": _Encoding(1, cv2.COLOR_BayerGR2RGB),
+    "bayer_gbrg16": _Encoding(1, cv2.COLOR_BayerGR2RGB, dtype=np.uint16),
     "bayer_grbg8": _Encoding(1, cv2.COLOR_BayerGB2RGB),
+    "bayer_grbg16": _Encoding(1, cv2.COLOR_BayerGB2RGB, dtype=np.uint16),
     "yuv422": _Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even_width=True),
     "yuv422_yuy2": _Encoding(2, cv2.COLOR_YUV2RGB_YUY2, even_width=True),
 }
 _ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 """Names that ROS introduced in 2023 for the same two layouts."""
 
+_BY_NAME = {name.lower(): encoding for name, encoding in _ENCODINGS.items()}
+_BY_NAME |= {alias: _ENCODINGS[name] for alias, name in _ALIASES.items()}
+
 _MAGIC = {"jpeg": b"\xff\xd8", "png": b"\x89PNG"}
-_END = {"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}
-"""First and last bytes of compressed images; without the last ones OpenCV makes up the rest."""
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_START_OF_SCAN, _JPEG_END = 0xDA, b"\xff\xd9"
+"""What pictures begin and end with; without its end OpenCV makes up the rest."""
 
 
 def knows_encoding(encoding: str) -> bool:
     """Whether :func:`image_to_rgb` takes this encoding; depth images have others."""
-    return _ALIASES.get(encoding, encoding) in _ENCODINGS
+    return encoding.lower() in _BY_NAME
+
+
+def may_be_picture(compressed_format: str) -> bool:
+    """Whether a ``CompressedImage`` of this format may be a JPEG or PNG of a colour image."""
+    name = compressed_format.strip().lower()
+    # A driver may leave the format out; what is in the data says more anyway.
+    known = not name or any(kind in name for kind in ("jpeg", "jpg", "png"))
+    return known and "depth" not in name
 
 
 def image_to_rgb(message: Any) -> np.ndarray:
@@ -71,7 +89,7 @@ def image_to_rgb(message: Any) -> np.ndarray:
         ImageError: The encoding is unknown, the size is zero, rows are shorter than their pixels
             or the data is shorter than its rows.
     """
-    encoding = _ENCODINGS.get(_ALIASES.get(message.encoding, message.encoding))
+    encoding = _BY_NAME.get(message.encoding.lower())
     if encoding is None:
         known = ", ".join([*_ENCODINGS, *_ALIASES])
         raise ImageError(f"unknown image encoding {message.encoding!r}; known: {known}")
@@ -90,8 +108,8 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     Raises:
         ImageError: It holds something else, for example a depth image, or is cut off or damaged.
     """
-    encoding, _, kind = message.format.rpartition(";")
-    if "compresseddepth" in kind.lower():
+    encoding, _, kind = message.format.lower().rpartition(";")
+    if "compresseddepth" in kind:
         raise ImageError(f"a depth image (format {message.format!r}), no colour image")
     data = np.frombuffer(message.data, dtype=np.uint8)
     _check_whole(data, message.format)
@@ -104,19 +122,36 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         raise ImageError(f"damaged: OpenCV cannot decode its {data.size} bytes {message.format!r}")
     if is_bayer and image.ndim == 2:
         # image_transport compresses the mosaic as it is, as if it were grey.
-        return _to_rgb(image, _ENCODINGS[encoding.strip()].to_rgb, encoding)
+        mosaic = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+        return _to_rgb(mosaic, _BY_NAME[encoding.strip()].to_rgb, encoding)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _check_whole(data: np.ndarray, name: str) -> None:
     """Refuse what is neither JPEG nor PNG and what has been cut off."""
-    head, tail = data[:8].tobytes(), data[-4096:].tobytes().rstrip(b"\0")
-    for kind, magic in _MAGIC.items():
-        if head.startswith(magic):
-            if not tail.endswith(_END[kind]):
-                raise ImageError(f"cut off: its {data.size} bytes of {kind} have no end")
-            return
-    raise ImageError(f"format {name!r} with {data.size} bytes that are neither JPEG nor PNG")
+    content = data.tobytes()
+    # What a driver has put behind the picture does no harm.
+    if content.startswith(_MAGIC["jpeg"]):
+        kind, has_end = "jpeg", content.find(_JPEG_END, _start_of_scan(content)) >= 0
+    elif content.startswith(_MAGIC["png"]):
+        kind, has_end = "png", _PNG_END in content
+    else:
+        raise ImageError(f"format {name!r} with {data.size} bytes that are neither JPEG nor PNG")
+    if not has_end:
+        raise ImageError(f"cut off: its {data.size} bytes of {kind} have no end")
+
+
+def _start_of_scan(jpeg: bytes) -> int:
+    """Where a JPEG's pixels begin: a preview in its head has an end mark of its own."""
+    position = len(_MAGIC["jpeg"])
+    while position + 4 <= len(jpeg) and jpeg[position] == 0xFF:
+        marker = jpeg[position + 1]
+        if marker == _JPEG_START_OF_SCAN:
+            break
+        # Fill bytes; else a segment, whose length counts itself.
+        filled = marker == 0xFF
+        position += 1 if filled else 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+    return position
 
 
 def _to_rgb(rows: np.ndarray, conversion: int | None, encoding: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from casapose_ros.errors import ImageError
-from casapose_ros.image_messages import compressed_to_rgb, knows_encoding
+from casapose_ros.image_messages import compressed_to_rgb, image_to_rgb, knows_encoding
 
 RGB = np.full((16, 24, 3), (200, 100, 50), dtype=np.uint8)
 
@@ -73,6 +73,45 @@ def test_what_is_no_whole_picture_is_refused(data, text, complaint):
 def test_camera_may_pad_its_jpegs():
     padded = np.concatenate([JPEG, np.zeros(100, np.uint8)])
     assert compressed_to_rgb(compressed(padded, "jpeg")).shape == RGB.shape
+
+
+@pytest.mark.parametrize("image", [JPEG, PNG])
+@pytest.mark.parametrize("junk", [b"abc", b"\r\n", b"\0" * 9000])
+def test_what_stands_behind_a_whole_picture_does_no_harm(image, junk):
+    longer = np.concatenate([image, np.frombuffer(junk, np.uint8)])
+    assert compressed_to_rgb(compressed(longer, "jpeg")).shape == RGB.shape
+
+
+def test_end_of_a_preview_is_not_the_end():
+    preview = JPEG.tobytes()
+    segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview
+    whole = np.frombuffer(JPEG[:2].tobytes() + segment + JPEG[2:].tobytes(), np.uint8)
+    assert compressed_to_rgb(compressed(whole, "jpeg")).shape == RGB.shape
+    with pytest.raises(ImageError, match="have no end"):
+        compressed_to_rgb(compressed(whole[:-100], "jpeg"))
+
+
+@pytest.mark.parametrize(("name", "order"), [("rgb16", 1), ("BGR16", -1)])
+@pytest.mark.parametrize("big", [0, 1])
+def test_16_bits_lose_their_low_byte(name, order, big):
+    deep = (RGB[..., ::order].astype(np.uint16) << 8 | 99).astype(">u2" if big else "<u2")
+    np.testing.assert_array_equal(image_to_rgb(raw(name, deep, big)), RGB)
+
+
+def test_16_bit_bayer_mosaic():
+    mosaic = np.tile(np.array([[200, 100], [100, 50]], dtype=np.uint16) << 8 | 7, (8, 12))
+    np.testing.assert_array_equal(image_to_rgb(raw("bayer_rggb16", mosaic)), RGB)
+    packed = compressed(encoded(mosaic, ".png"), "bayer_rggb16; png compressed ")
+    np.testing.assert_array_equal(compressed_to_rgb(packed), RGB)
+
+
+def raw(encoding, pixels, big=0):
+    height, width = pixels.shape[:2]
+    data = np.frombuffer(pixels.tobytes(), np.uint8)
+    return SimpleNamespace(
+        encoding=encoding, height=height, width=width, step=data.size // height,
+        is_bigendian=big, data=data,
+    )  # fmt: skip
 
 
 def test_depth_encodings_are_no_pictures():

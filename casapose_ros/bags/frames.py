@@ -60,15 +60,14 @@ class BagSource:
         """How often each object occurs in the ground truth, by name; unknown ones too."""
         index, names = self._read_index(), names_of(self._objects)
         counts: Counter[str] = Counter()
-        for topics in self._topics():
-            if topics.truth is None:
-                images = index.images[topics.image]
-                found = SceneTruths(self._options.truth_file, images, self._objects).counts
-            else:  # the same for all cameras
-                counts.clear()
-                found = index.truths[topics.truth].names
-            for name, count in found.items():
+        # Cameras may share a topic.
+        for topic in {topics.truth for topics in self._topics()} - {None}:
+            for name, count in index.truths[topic].names.items():
                 counts[names.get(name, name)] += count
+        for topics in self._topics():
+            if topics.truth_file is not None:
+                images = index.images[topics.image]
+                counts.update(SceneTruths(topics.truth_file, images, self._objects).counts)
         return dict(sorted(counts.items()))
 
     def frames(self, done: Collection[str] = ()) -> Iterator[Frame]:
@@ -115,7 +114,7 @@ class BagSource:
                 f"ground truth of objects that the model does not know: {', '.join(others)}"
             )
         truths = {topics.truth for topics in self._topics()} - {None}
-        if any(self._read_index().truths[topic].best_score == 0 for topic in truths):
+        if any(self._read_index().truths[topic].all_hidden for topic in truths):
             self._losses.note(
                 "the score of all true objects is 0: it is the visible fraction, so none of them "
                 "is asked for"

@@ -134,23 +134,26 @@ class Truths(Messages):
     Attributes:
         names: How often each object occurs.
         models: Names of models that found these poses; ground truth names none.
-        best_score: Largest score of all, in ground truth the visible fraction.
     """
 
     def __init__(self, type_name: str) -> None:
         super().__init__(type_name)
         self.names: Counter[str] = Counter()
         self.models: set[str] = set()
-        self.best_score = 0.0
+        self._scored = False
 
     def add(self, raw: RawMessage, message: Any) -> None:
         super().add(raw, message)
         self.names.update(o.name for o in message.objects)
-        for found in message.objects:
-            if found.score > self.best_score:  # never so for NaN
-                self.best_score = found.score
+        # Not a number is not 0 either.
+        self._scored = self._scored or any(found.score != 0 for found in message.objects)
         if message.model_name:
             self.models.add(message.model_name)
+
+    @property
+    def all_hidden(self) -> bool:
+        """Whether there are objects, and all scores are 0: in a truth, none can be seen."""
+        return bool(self.names) and not self._scored
 
 
 @dataclass(frozen=True)

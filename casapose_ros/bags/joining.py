@@ -46,8 +46,8 @@ class CameraFrames:
         self._images = reader.index.images[topics.image]
         self._camera = options.camera or _camera_track(reader, topics, losses)
         self._truth: TruthTrack
-        if topics.truth is None:
-            self._truth = SceneTruths(options.truth_file, self._images, objects)
+        if topics.truth_file is not None:
+            self._truth = SceneTruths(topics.truth_file, self._images, objects)
         else:
             truths = reader.index.truths[topics.truth]
             self._truth = TopicTruths(truths, self._images, objects)
@@ -76,7 +76,8 @@ class CameraFrames:
         except CameraError as error:
             self._losses.count("image", "without a calibration that fits", str(error))
         except (ImageError, DatasetError) as error:
-            self._losses.count("image", "that cannot be decoded", str(error))
+            example = f"{self._topics.image}: {error}"
+            self._losses.count("image", "that cannot be decoded", example)
         else:
             source = self._reader.name
             return Frame(name, pixels, camera, truths, source=source, stamp=stamp)

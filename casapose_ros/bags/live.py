@@ -13,13 +13,22 @@ from pathlib import Path
 
 from casapose_ros.bags.choosing import CameraTopics
 from casapose_ros.errors import CasaposeError, ConfigError
-from casapose_ros.evaluation.delivery import DELIVERY_FILE, Delivery, read_delivery
+from casapose_ros.evaluation.delivery import (
+    ANSWERS_FILE,
+    DELIVERY_FILE,
+    Delivery,
+    read_delivery,
+)
 from casapose_ros.files import make_folder
 
 REPLAY = "casapose_ros.ros.replay"
 NEEDED = "import rclpy, casapose_ros.msg"
 INTERRUPTED = 130
 """Status of a replay that was stopped before it had begun."""
+
+
+class ReplayDied(CasaposeError):
+    """The replay was killed; ``answers.jsonl`` holds what had come until then."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +89,24 @@ def replay_live(path: Path, topics: CameraTopics, options: LiveOptions, out: Pat
 
     Raises:
         ConfigError: This Python has no ROS 2.
+        ReplayDied: It was killed after the first answers.
         CasaposeError: Nothing was replayed, and why.
         OutputError: The folder cannot be written.
     """
     check_ros()
     make_folder(out)
-    (out / DELIVERY_FILE).unlink(missing_ok=True)
+    for file in (DELIVERY_FILE, ANSWERS_FILE):
+        (out / file).unlink(missing_ok=True)
     command = [sys.executable, "-m", REPLAY, str(path), "--out", str(out)]
     status, complaint = _run([*command, *options.arguments(topics)])
     if status == INTERRUPTED:
         raise KeyboardInterrupt
+    if status and _has_answers(out / ANSWERS_FILE):
+        raise ReplayDied(
+            f"the replay died (status {status}): {complaint.strip() or 'it said nothing'}; of what "
+            "came until then the poses are known, but neither the images that were sent nor why "
+            "others were not answered"
+        )
     if status:
         raise CasaposeError(complaint.strip() or f"the replay ended with status {status}")
     return read_delivery(out / DELIVERY_FILE)
@@ -109,6 +126,11 @@ def check_ros() -> None:
             "source /opt/ros/DISTRO/setup.bash and the workspace's install/setup.bash first; in "
             "the source tree of casapose_ros put scripts/ros-run before the command"
         )
+
+
+def _has_answers(path: Path) -> bool:
+    """Whether there is one whole line."""
+    return path.is_file() and b"\n" in path.read_bytes()
 
 
 def _run(command: list[str]) -> tuple[int, str]:

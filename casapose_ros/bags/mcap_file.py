@@ -95,7 +95,7 @@ class McapFile:
                     yield message
             if not ended:
                 losses.note(f"{self.name}: ends without its end mark; what was to follow is lost")
-        except (_Cut, *BROKEN_RECORD) as error:
+        except (_Cut, OSError, *BROKEN_RECORD) as error:
             where = f" at byte {error}" if isinstance(error, _Cut) else ""
             losses.note(
                 f"{self.name}: cut off or damaged{where} of {self._size}; what follows is lost"
@@ -105,9 +105,14 @@ class McapFile:
 
     def read(self, place: Place) -> bytes:
         """The data of one message."""
-        stream = self._file if place.block < 0 else BytesIO(self._unpacked(place.block))
-        head = _read_at(stream, place.position - RECORD_HEAD.size, RECORD_HEAD.size)
-        return _message(stream, place.position, RECORD_HEAD.unpack(head)[1]).data
+        try:
+            stream = self._file if place.block < 0 else BytesIO(self._unpacked(place.block))
+            head = _read_at(stream, place.position - RECORD_HEAD.size, RECORD_HEAD.size)
+            return _message(stream, place.position, RECORD_HEAD.unpack(head)[1]).data
+        except (_Cut, OSError, *BROKEN_CHUNK) as error:
+            raise DatasetError(
+                f"{self.name}: not what it was when it was read first: {error}"
+            ) from error
 
     def _messages(
         self, opcode: int, offset: int, length: int, losses: Losses
@@ -147,7 +152,7 @@ class McapFile:
             schema = Schema.read(payload)
             self._schemas[schema.id] = schema.name
             if schema.encoding == "ros2msg":
-                self.definitions[schema.name] = schema.data.decode()
+                self.definitions[schema.name] = schema.data.decode(errors="replace")
             return
         channel = Channel.read(payload)
         if channel.schema_id in self._schemas:

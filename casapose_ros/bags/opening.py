@@ -31,18 +31,10 @@ def find_files(path: str | Path, losses: Losses) -> list[Path]:
         DatasetError: There is no such bag, or it is of another kind.
     """
     path = Path(path)
-    if not path.exists() and path.suffix in STORAGE_SUFFIXES and path.with_suffix("").is_dir():
-        path = path.with_suffix("")
-    if path.suffix == ".bag":
-        raise DatasetError(
-            f"{path}: a ROS 1 bag; convert it with rosbags-convert --src {path} --dst FOLDER"
-        )
-    if path.is_dir():
-        files = _files_of_folder(path, losses)
-    elif path.exists():
-        files = [path]
-    else:
-        raise DatasetError(f"{path}: no such bag")
+    try:
+        files = _found(path, losses)
+    except OSError as error:
+        raise DatasetError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
     for file in files:
         if _storage_suffix(file) not in STORAGE_SUFFIXES:
             known = ", ".join(STORAGE_SUFFIXES)
@@ -67,6 +59,20 @@ def open_file(path: Path, number: int, scratch: Path, losses: Losses) -> Storage
         return storage(path, number)
     unpacked = _decompress(path, scratch / f"{number}{_storage_suffix(path)}", losses)
     return storage(unpacked, number, str(path))
+
+
+def _found(path: Path, losses: Losses) -> list[Path]:
+    if not path.exists() and path.suffix in STORAGE_SUFFIXES and path.with_suffix("").is_dir():
+        path = path.with_suffix("")
+    if path.suffix == ".bag":
+        raise DatasetError(
+            f"{path}: a ROS 1 bag; convert it with rosbags-convert --src {path} --dst FOLDER"
+        )
+    if path.is_dir():
+        return _files_of_folder(path, losses)
+    if path.exists():
+        return [path]
+    raise DatasetError(f"{path}: no such bag")
 
 
 def _files_of_folder(path: Path, losses: Losses) -> list[Path]:
@@ -112,11 +118,15 @@ def _natural(path: Path) -> list[Any]:
 
 def _decompress(path: Path, target: Path, losses: Losses) -> Path:
     """Write what a compressed file holds, as far as it is whole."""
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    frame = zstandard.ZstdDecompressor().decompressobj()
     try:
         with path.open("rb") as source, target.open("wb") as file:
-            while not decompressor.eof and (block := source.read(BLOCK_BYTES)):
-                file.write(decompressor.decompress(block))
+            while block := source.read(BLOCK_BYTES):
+                while block:
+                    if frame.eof:  # Some compressors write a file in several frames.
+                        frame = zstandard.ZstdDecompressor().decompressobj()
+                    file.write(frame.decompress(block))
+                    block = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:
         losses.note(f"{path}: damaged; what follows in it is lost: {error}")
     except OSError as error:
@@ -125,6 +135,6 @@ def _decompress(path: Path, target: Path, losses: Losses) -> Path:
             "names another folder"
         ) from error
     else:
-        if not decompressor.eof:
+        if not frame.eof:
             losses.note(f"{path}: cut off; what follows in it is lost")
     return target

@@ -21,6 +21,9 @@ from casapose_ros.errors import DatasetError
 MAGIC = b"SQLite format 3\0"
 PAGE_SIZE_OFFSET = len(MAGIC)
 WHOLE_PAGES = "casapose-whole-pages"
+WHOLE_PAGES_ALONE = "casapose-whole-pages-alone"
+FIRST = 0
+"""Number of the first row; SQLite itself counts from 1, other writers from 0."""
 TRIES = 100
 """So many rows in succession that cannot be read mean that the rest is lost."""
 
@@ -78,12 +81,18 @@ class SqliteFile:
     def read(self, place: Place) -> bytes:
         """The data of one message."""
         query = "SELECT data FROM messages WHERE id = ?"
-        return next(iter(self._query(query, place.position)))[0]
+        try:
+            (data,) = next(iter(self._query(query, place.position)), (None,))
+        except apsw.Error as error:
+            raise DatasetError(f"{self.name}: row {place.position} is lost: {error}") from error
+        if not isinstance(data, bytes):
+            raise DatasetError(f"{self.name}: not what it was when it was read first")
+        return data
 
     def _rows(self, losses: Losses) -> Iterator[tuple[Any, ...]]:
         """All rows that can be read; where one cannot, those after it are tried one by one."""
         query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
-        last, failures, lost = 0, 0, 0
+        last, failures, lost = FIRST - 1, 0, 0
         while failures < TRIES:
             try:
                 for row in self._query(query, last):
@@ -97,7 +106,7 @@ class SqliteFile:
         if lost:
             losses.count("message", f"of {self.name} damaged", times=lost)
         if failures:
-            after = last - failures
+            after = max(FIRST, last - failures)
             losses.note(f"{self.name}: cut off or damaged; what follows message {after} is lost")
 
     def _read_definitions(self) -> None:
@@ -117,34 +126,66 @@ class SqliteFile:
 def _connect(path: Path, name: str) -> apsw.Connection:
     # An interrupted recorder may have left its last messages in a write-ahead log beside the file.
     log = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    try:
+        has_log = log.exists() and log.stat().st_size > 0
+        if not has_log:
+            return _open(path, "immutable=1")
+        try:
+            return _open(path, "mode=ro")
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            # SQLite wants an index of the log in a file beside it, and nobody may write there.
+            return _open(path, "mode=ro", alone=True)
+    except apsw.Error as error:
+        raise DatasetError(f"{name}: SQLite cannot open it: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _open(path: Path, mode: str, alone: bool = False) -> apsw.Connection:
+    """A connection that reads; one that is ``alone`` shares nothing with other processes."""
     uri = f"{path.resolve().as_uri()}?{mode}"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     _register()
+    connection = apsw.Connection(uri, flags=flags, vfs=WHOLE_PAGES_ALONE if alone else WHOLE_PAGES)
     try:
-        connection = apsw.Connection(uri, flags=flags, vfs=WHOLE_PAGES)
         # The log is somebody else's: closing must not try to merge it.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # The index stays in memory.
         connection.execute("PRAGMA writable_schema = ON")  # Read a file that was cut all the same.
-    except apsw.Error as error:
-        raise DatasetError(f"{name}: SQLite cannot open it: {error}") from error
+        if mode == "mode=ro":
+            _touch(connection)
+    except apsw.Error:
+        connection.close()
+        raise
     return connection
 
 
+def _touch(connection: apsw.Connection) -> None:
+    """Read something, to learn whether the log can be opened."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        raise
+    except apsw.Error:
+        pass  # Damage is for scan() to find.
+
+
 @cache
-def _register() -> apsw.VFS:
-    return _WholePages()
+def _register() -> tuple[apsw.VFS, ...]:
+    return _WholePages(WHOLE_PAGES, _WholePagesFile), _WholePages(WHOLE_PAGES_ALONE, _UnlockedFile)
 
 
 class _WholePages(apsw.VFS):
     """The file system, where databases end with their last whole page."""
 
-    def __init__(self) -> None:
-        super().__init__(WHOLE_PAGES, "")
+    def __init__(self, name: str, database: type[apsw.VFSFile]) -> None:
+        super().__init__(name, "")
+        self._database = database
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
         if flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
-            return _WholePagesFile("", name, flags)
+            return self._database("", name, flags)
         return super().xOpen(name, flags)
 
 
@@ -157,3 +198,13 @@ class _WholePagesFile(apsw.VFSFile):
         (page,) = struct.unpack_from(">H", head, PAGE_SIZE_OFFSET)
         page = 65536 if page == 1 else page
         return size // page * page if page >= 512 else size
+
+
+class _UnlockedFile(_WholePagesFile):
+    """A file that cannot be locked, since it cannot be written either."""
+
+    def xLock(self, level: int) -> None:
+        pass
+
+    def xUnlock(self, level: int) -> None:
+        pass

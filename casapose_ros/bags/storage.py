@@ -94,7 +94,11 @@ class StorageFile(Protocol):
         """All messages that are whole, in the order in which they were written."""
 
     def read(self, place: Place) -> bytes:
-        """The data of one message that :meth:`scan` has given."""
+        """The data of one message that :meth:`scan` has given.
+
+        Raises:
+            DatasetError: The file has changed since.
+        """
 
     def close(self) -> None:
         """Let go of the file."""

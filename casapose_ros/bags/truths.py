@@ -20,6 +20,11 @@ from casapose_ros.types import ObjectModel
 UNIT_TOLERANCE = 1e-3
 """A quaternion whose length differs from 1 by more is no rotation."""
 
+ROTATION_TOLERANCE = 0.05
+"""As far R R^T of a BOP data set may be from the identity: LM-O scales an object by 0.5 %."""
+MIN_DEPTH, MAX_DISTANCE = 1e-3, 1000.0
+"""Metres; a true pose outside is a mistake in its unit or in memory."""
+
 
 class NoTruth(DatasetError):
     """An image has no ground truth that can be used.
@@ -89,9 +94,10 @@ class TopicTruths:
 class SceneTruths:
     """True poses from a BOP scene's ``scene_gt.json``.
 
-    If any of the file's image ids is an image's stamp in nanoseconds, images are joined by their
-    stamps. Otherwise the n-th id in ascending order belongs to the n-th image of the topic, which
-    takes as many ids as images: who counts from 0 to 99 must not have lost an image.
+    If most of the file's image ids are stamps of images in nanoseconds, or most stamps are ids
+    (either may have lost some), images are joined by their stamps. Otherwise the n-th id in
+    ascending order belongs to the n-th image in the order of the stamps, which takes as many ids
+    as images: who counts from 0 to 99 must not have lost an image.
 
     Args:
         path: The file, or the scene's folder; ``scene_gt_info.json`` beside it is read too.
@@ -107,10 +113,13 @@ class SceneTruths:
         self._truths = read_ground_truth(scene)
         self._names = {obj.bop_id: obj.name for obj in objects}
         ids = sorted(self._truths)
-        if set(ids).intersection(images.stamps):
+        stamps = set(images.stamps)
+        # A clock that starts at 0 shares a few numbers with ids that are counted.
+        if 2 * len(stamps.intersection(ids)) > min(len(stamps), len(ids)):
             self._ids: Sequence[int] = images.stamps
         elif len(ids) == len(images):
-            self._ids = ids
+            order = np.argsort(np.array(images.stamps, dtype=np.int64), kind="stable")
+            self._ids = [ids[rank] for rank in np.argsort(order)]
         else:
             raise DatasetError(
                 f"{scene / 'scene_gt.json'}: {len(ids)} images, but the bag's topic has "
@@ -133,9 +142,7 @@ class SceneTruths:
         if truths is None:
             raise NoTruth("without ground truth of its stamp")
         return tuple(
-            TrueObject(self._names[t.bop_id], t.R_cam_obj, t.t_cam_obj, _visibility(t))
-            for t in truths
-            if t.bop_id in self._names
+            _scene_object(t, self._names[t.bop_id]) for t in truths if t.bop_id in self._names
         )
 
 
@@ -149,18 +156,39 @@ def mesh_name(bop_id: int) -> str:
     return f"obj_{bop_id:06d}"
 
 
-def _visibility(truth: GroundTruth) -> float:
-    return 1.0 if truth.visib_fract is None else truth.visib_fract
+def _scene_object(truth: GroundTruth, name: str) -> TrueObject:
+    R, position = truth.R_cam_obj, truth.t_cam_obj
+    if not np.all(np.isfinite(R)):
+        raise NoTruth("with a true pose that is not finite", name)
+    # Of the largest numbers, the product is no number.
+    if np.abs(R).max() > 2 or np.abs(R @ R.T - np.eye(3)).max() > ROTATION_TOLERANCE:
+        raise NoTruth("with a true pose whose matrix is no rotation", name)
+    if np.linalg.det(R) < 0:
+        raise NoTruth("with a true pose whose matrix is a mirror image", name)
+    visibility = 1.0 if truth.visib_fract is None else truth.visib_fract
+    _check_position_and_visibility(position, visibility, name)
+    return TrueObject(name, R, position, float(visibility))
 
 
 def _true_object(message: Any, name: str) -> TrueObject:
     q, p = message.pose.pose.orientation, message.pose.pose.position
     quaternion, position = np.array([q.x, q.y, q.z, q.w]), np.array([p.x, p.y, p.z])
-    if not (np.all(np.isfinite(quaternion)) and np.all(np.isfinite(position))):
+    if not np.all(np.isfinite(quaternion)):
         raise NoTruth("with a true pose that is not finite", name)
     if abs(np.linalg.norm(quaternion) - 1) > UNIT_TOLERANCE:
         raise NoTruth("with a true pose whose quaternion is no rotation", name)
-    if not 0 <= message.score <= 1:
-        raise NoTruth("with a true visibility (score) outside 0..1", name)
+    _check_position_and_visibility(position, message.score, name)
     R = Rotation.from_quat(quaternion).as_matrix()
     return TrueObject(name, R, position, float(message.score))
+
+
+def _check_position_and_visibility(position: np.ndarray, visibility: Any, name: str) -> None:
+    if not np.all(np.isfinite(position)):
+        raise NoTruth("with a true pose that is not finite", name)
+    if position[2] < MIN_DEPTH:
+        raise NoTruth("with a true pose in or behind the camera", f"{name}, z = {position[2]:g} m")
+    if np.abs(position).max() > MAX_DISTANCE:
+        farthest = f"{name}, {np.abs(position).max():.3g} m"
+        raise NoTruth(f"with a true pose over {MAX_DISTANCE:.0f} m away", farthest)
+    if not (isinstance(visibility, (int, float)) and 0 <= visibility <= 1):
+        raise NoTruth("with a true visibility (score) outside 0..1", name)

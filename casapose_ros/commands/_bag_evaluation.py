@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from casapose_ros.commands import _bag_live
+from casapose_ros.commands._bag_identity import fingerprints, plain_options, short_names
 from casapose_ros.commands._measuring import (
     LOG_FILE,
     Method,
@@ -64,7 +65,11 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
         help="raw or compressed images; more than once for several cameras",
     )
     group.add_argument(
-        "--info-topic", metavar="TOPIC", help="calibration (camera_info beside the images)"
+        "--info-topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="calibration, once for each --image-topic (camera_info beside the images)",
     )
     group.add_argument(
         "--camera", type=Path, metavar="FILE", help="calibration file in place of any in the bag"
@@ -75,13 +80,21 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="whether images are rectified; auto goes by the topic's name (%(default)s)",
     )
-    group.add_argument("--truth-topic", metavar="TOPIC", help="true poses (ObjectPoseArray)")
+    group.add_argument(
+        "--truth-topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="true poses (ObjectPoseArray), once for each --image-topic",
+    )
     group.add_argument(
         "--truth",
+        action="append",
+        default=[],
         type=Path,
         metavar="FILE",
-        help="scene_gt.json of a BOP scene instead: its image ids are the images' stamps in "
-        "nanoseconds, or there are as many as images",
+        help="scene_gt.json of a BOP scene instead, once for each camera of each bag: its image "
+        "ids are the images' stamps in nanoseconds, or there are as many as images",
     )
 
 
@@ -134,7 +147,8 @@ def evaluate_bags(
     sources = open_sources(bags, method.objects, bag_options)
     references = load_bag_references(objects, method.objects, sources)
     make_folder(out)
-    header = method.header([source.name for source in sources], bags=plain_options(bag_options))
+    settings = {"bags": plain_options(bag_options), "files": fingerprints(bags, bag_options)}
+    header = method.header([source.name for source in sources], **settings)
     with RecordLog(out / LOG_FILE, header, options.resume) as log:
         with progress("evaluating", sum(len(source) for source in sources)) as advance:
             problems = run_sources(
@@ -143,7 +157,7 @@ def evaluate_bags(
         records = in_order(log, sources)
     if not records:
         raise DatasetError("; ".join(["no image can be evaluated", *problems]))
-    names = [Path(source.name).name for source in sources]
+    names = short_names([source.name for source in sources])
     data, parts = (names[0], ()) if len(names) == 1 else (f"{len(names)} bags", names)
     size = records[0].network_size
     origin = origin_of(method.name, data, parts, method.weights_sha256, size)
@@ -165,15 +179,24 @@ def open_sources(
     """The bags as sources of frames.
 
     Raises:
-        ConfigError: A bag is named twice.
+        ConfigError: A bag is named twice, or there is not one ground truth for each camera.
+        DatasetError: There is no such bag.
     """
     from casapose_ros.bags.frames import BagSource
+    from casapose_ros.bags.opening import find_files
+    from casapose_ros.bags.storage import Losses
 
-    names = [str(bag) for bag in bags]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{name} is named more than once")
-    return [BagSource(bag, objects, options) for bag in bags]
+    files: dict[Path, str] = {}
+    for name in map(str, bags):
+        # One bag has many spellings: its folder, a file in it, either through a link.
+        own = {file.resolve() for file in find_files(name, Losses())}
+        for file in own & files.keys():
+            raise ConfigError(f"{name} is named more than once: {files[file]} has the same {file}")
+        files.update(dict.fromkeys(own, name))
+    return [
+        BagSource(bag, objects, options.of_bag(number, len(bags)))
+        for number, bag in enumerate(bags)
+    ]
 
 
 def load_bag_references(
@@ -238,23 +261,10 @@ def _bag_options(args: argparse.Namespace) -> BagOptions:
 
     return BagOptions(
         image_topics=tuple(args.image_topic),
-        info_topic=args.info_topic,
-        truth_topic=args.truth_topic,
-        truth_file=args.truth,
+        info_topics=tuple(args.info_topic),
+        truth_topics=tuple(args.truth_topic),
+        truth_files=tuple(args.truth),
         camera=None if args.camera is None else load_camera(args.camera),
         rectified=args.rectified,
         limit=args.limit,
     )
-
-
-def plain_options(options: BagOptions) -> dict[str, Any]:
-    """What changes the frames, as plain values for the log."""
-    camera = options.camera
-    return {
-        "image_topics": list(options.image_topics),
-        "info_topic": options.info_topic,
-        "truth": str(options.truth_file or options.truth_topic or ""),
-        "camera": None if camera is None else [*camera.K.ravel(), *camera.distortion],
-        "rectified": options.rectified,
-        "limit": options.limit,
-    }

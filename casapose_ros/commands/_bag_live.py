@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ def run_live(args: argparse.Namespace, options: BagOptions) -> int:
     Raises:
         CasaposeError: Nothing was replayed, and why.
     """
-    from casapose_ros.bags.live import LiveOptions, replay_live
+    from casapose_ros.bags.live import LiveOptions, ReplayDied, replay_live
 
     _refuse_what_makes_no_sense(args)
     (bag,) = args.bags
@@ -66,10 +66,16 @@ def run_live(args: argparse.Namespace, options: BagOptions) -> int:
     topics, has_truth = _choose(bag, options)
     # Before the replay, which takes as long as the recording.
     truth = _Truth.read(args, options, method) if has_truth else None
-    delivery = replay_live(bag, topics, live, args.report)
+    try:
+        delivery = replay_live(bag, topics, live, args.report)
+    except ReplayDied as error:
+        if truth is None:
+            raise
+        show(_report(args, method, truth, None, [str(error)]), args.report)
+        return EXIT_INCOMPLETE
     show_delivery(delivery)
     if truth is not None and delivery.answered:
-        show(_report(args, method, truth, delivery), args.report)
+        show(_report(args, method, truth, delivery, delivery.problems), args.report)
     else:
         why = "no image was answered" if has_truth else "the bag has no ground truth"
         print("\n".join([f"no poses were measured: {why}", *delivery.problems]))
@@ -93,7 +99,8 @@ class _Truth:
     @classmethod
     def read(cls, args: argparse.Namespace, options: BagOptions, method: Method) -> _Truth:
         from casapose_ros.bags.frames import BagSource
-        from casapose_ros.commands._bag_evaluation import load_bag_references, plain_options
+        from casapose_ros.commands._bag_evaluation import load_bag_references
+        from casapose_ros.commands._bag_identity import plain_options
 
         if args.objects is None:
             raise ConfigError(
@@ -106,7 +113,13 @@ class _Truth:
         return cls(source, references, plain_options(options))
 
 
-def _report(args: argparse.Namespace, method: Method, truth: _Truth, delivery: Delivery) -> Report:
+def _report(
+    args: argparse.Namespace,
+    method: Method,
+    truth: _Truth,
+    delivery: Delivery | None,
+    problems: Sequence[str],
+) -> Report:
     """Hold what came back against the truth, and write the report.
 
     Raises:
@@ -138,7 +151,7 @@ def _report(args: argparse.Namespace, method: Method, truth: _Truth, delivery: D
         args.report,
         bop=bop19.evaluate(records, truth.references),
         # Both have read the bag and say what it lost.
-        problems=list(dict.fromkeys([*source.problems, *delivery.problems])),
+        problems=list(dict.fromkeys([*source.problems, *problems])),
         delivery=delivery,
     )
 
@@ -180,17 +193,17 @@ def _choose(bag: Path, options: BagOptions) -> tuple[CameraTopics, bool]:
     from casapose_ros.bags.choosing import choose_topics
     from casapose_ros.bags.reading import open_bag
 
+    if options.cameras != 1:
+        raise ConfigError(f"--live replays one camera, got {options.cameras} image topics")
     with open_bag(bag) as reader:
         index = reader.index
     has_truth = bool(
-        options.truth_file
-        or options.truth_topic
+        options.truth_files
+        or options.truth_topics
         or any(not truths.models for truths in index.truths.values())
     )
-    cameras = choose_topics(index, options, truth=has_truth)
-    if len(cameras) != 1:
-        raise ConfigError(f"--live replays one camera, got {len(cameras)} image topics")
-    return cameras[0], has_truth
+    (camera,) = choose_topics(index, options, truth=has_truth)
+    return camera, has_truth
 
 
 def _network_view(model: Path) -> Callable[[CameraModel], tuple[int, int]]:

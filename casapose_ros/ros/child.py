@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
@@ -16,6 +17,10 @@ from casapose_ros.errors import CasaposeError
 LAST_LINES = 15
 PATIENCE = 10.0
 """Seconds that a child gets to end after it was asked to."""
+
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when the one that started it is gone."""
 
 
 class NodeError(CasaposeError):
@@ -47,8 +52,18 @@ def ros_arguments(parameters: Mapping[str, object]) -> list[str]:
     return ["--ros-args", *(word for text in given for word in ("-p", text))]
 
 
+def end_with_parent() -> None:
+    """Have Linux end this process, just forked, when its parent ends in whatever way.
+
+    A parent that is killed with SIGKILL has no time to end its children itself.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Child:
     """A Python module as a process of its own; a context manager that ends it.
+
+    It ends too when the thread that made it does.
 
     Args:
         module: The module to run.
@@ -68,6 +83,7 @@ class Child:
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 # Ctrl-C reaches this process alone, which then ends its children in order.
                 start_new_session=True,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
 
     def __enter__(self) -> Child:

@@ -67,9 +67,10 @@ def main(argv: list[str] | None = None, node_module: str = NODE) -> int:
     Returns:
         0 if images were sent, 2 if something was wrong before, 130 if it was stopped before.
     """
+    parent = os.getppid()
     args = parse_arguments(argv)
     try:
-        run(args, node_module)
+        run(args, node_module, parent)
     except Interrupted:
         return INTERRUPTED
     except CasaposeError as error:
@@ -96,12 +97,13 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(args: argparse.Namespace, node_module: str) -> Delivery:
+def run(args: argparse.Namespace, node_module: str, parent: int) -> Delivery:
     """Start the node, replay to it, write what came of it.
 
     Args:
         args: From :func:`parse_arguments`.
         node_module: The module that is the pose node.
+        parent: Process whose end is the end of the replay.
 
     Raises:
         CasaposeError: No image was sent, and why; or the results cannot be written.
@@ -120,7 +122,7 @@ def run(args: argparse.Namespace, node_module: str) -> Delivery:
         with (
             Child(node_module, _node_arguments(args), args.out / "node.log") as child,
             AnswerLog(args.out / ANSWERS_FILE) as log,
-            _listening(child) as (node, listen),
+            _listening(child, parent) as (node, listen),
         ):
             replay = Replay(node, listen, log, args.speed)
             delivery = _replay(replay, recording, args)
@@ -144,9 +146,9 @@ def _node_arguments(args: argparse.Namespace) -> list[str]:
 
 
 @contextlib.contextmanager
-def _listening(child: Child) -> Iterator[tuple[ReplayNode, Callable[[float], None]]]:
+def _listening(child: Child, parent: int) -> Iterator[tuple[ReplayNode, Callable[[float], None]]]:
     """A node and a function that lets it hear what has come."""
-    node, executor, parent = ReplayNode(), SingleThreadedExecutor(), os.getppid()
+    node, executor = ReplayNode(), SingleThreadedExecutor()
     executor.add_node(node)
 
     def listen(seconds: float) -> None:

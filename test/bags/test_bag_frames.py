@@ -107,7 +107,9 @@ def test_images_that_cannot_be_decoded_are_counted(source_of):
     source = source_of(messages_)
     assert [recording.check(frame) for frame in source.frames()] == [0]
     (problem,) = source.problems
-    assert problem.startswith(f"{source.name}: 3 images that cannot be decoded (the first: unknown")
+    assert problem.startswith(
+        f"{source.name}: 3 images that cannot be decoded (the first: {IMAGE}: unknown"
+    )
 
 
 # Calibrations
@@ -227,6 +229,10 @@ def test_images_without_truth_are_not_images_without_objects(source_of):
     assert source.problems == [f"{source.name}: 1 image without ground truth of its stamp"]
 
 
+def point(z):
+    return types.make("geometry_msgs/msg/Point", x=0.0, y=0.0, z=z)
+
+
 def spoilt(recording, index, **fields):
     """A truth whose first object is wrong."""
     message = recording.truth(index).message
@@ -252,6 +258,18 @@ def with_pose(recording, index, **fields):
             lambda r: with_pose(r, 1, orientation=types.make("geometry_msgs/msg/Quaternion",
                                                              x=0.0, y=0.0, z=0.0, w=0.0)),
             "1 image with a true pose whose quaternion is no rotation (box1)",
+        ),
+        (
+            lambda r: with_pose(r, 1, position=point(-0.5)),
+            "1 image with a true pose in or behind the camera (box1, z = -0.5 m)",
+        ),
+        (
+            lambda r: with_pose(r, 1, position=point(0.0)),
+            "1 image with a true pose in or behind the camera (box1, z = 0 m)",
+        ),
+        (
+            lambda r: with_pose(r, 1, position=point(1e200)),
+            "1 image with a true pose over 1000 m away (box1, 1e+200 m)",
         ),
         (
             lambda r: spoilt(r, 1, score=float("nan")),
@@ -302,6 +320,16 @@ def test_truth_without_visibility_is_noticed(source_of):
     assert "score of all true objects is 0" in source.problems[0]
 
 
+def test_no_objects_and_no_numbers_are_not_scores_of_zero(source_of):
+    recording = Recording(1)
+    empty = changed(recording.truth(0), objects=[])
+    odd = spoilt(recording, 0, score=float("nan"))
+    for truth in (empty, odd):
+        source = source_of([truth, *recording.all()[1:]])
+        list(source.frames())
+        assert not any("score of all" in problem for problem in source.problems)
+
+
 def scene(path, recording, keys):
     """A BOP scene's ground truth."""
     ids = {obj.name: obj.bop_id for obj in OBJECTS}
@@ -337,20 +365,64 @@ def test_truth_from_a_bop_scene_in_order(source_of, tmp_path):
     bare = [one for one in recording.all() if one.topic != TRUTH]
     # As text, 9 comes after 10.
     file = scene(tmp_path / "000001", recording, (3, 9, 10, 11))
-    source = source_of(bare, truth_file=file)
+    source = source_of(bare, truth_files=(file,))
     assert [close(recording, frame) for frame in source.frames()] == [0, 1, 2, 3]
     assert source.counts == {"box1": 4, "box2": 4}
     with pytest.raises(DatasetError, match="4 images, but the bag's topic has 3"):
-        list(source_of(bare[:-1], truth_file=file).frames())
+        list(source_of(bare[:-1], truth_files=(file,)).frames())
 
 
 def test_truth_from_a_bop_scene_by_stamp(source_of, tmp_path):
     recording = Recording(4)
     bare = [one for one in recording.all() if one.topic != TRUTH]
     file = scene(tmp_path / "000001", recording, [*recording.stamps[:3], 7])
-    source = source_of(bare, truth_file=file)
+    source = source_of(bare, truth_files=(file,))
     assert [close(recording, frame) for frame in source.frames()] == [0, 1, 2]
     assert source.problems == [f"{source.name}: 1 image without ground truth of its stamp"]
+
+
+@pytest.mark.parametrize(
+    ("R", "complaint"),
+    [
+        ([float("nan")] * 9, "that is not finite"),
+        ([2, 0, 0, 0, 1, 0, 0, 0, 1], "whose matrix is no rotation"),
+        ([1e200] * 9, "whose matrix is no rotation"),
+        ([-1, 0, 0, 0, 1, 0, 0, 0, 1], "whose matrix is a mirror image"),
+    ],
+)
+def test_bop_truth_that_makes_no_sense_costs_its_image(source_of, tmp_path, R, complaint):
+    recording = Recording(3)
+    file = scene(tmp_path / "000001", recording, range(3))
+    truths = json.loads(file.read_text())
+    truths["1"][0]["cam_R_m2c"] = R
+    file.write_text(json.dumps(truths))
+    source = source_of(recording.all(), truth_files=(file,))
+    assert [close(recording, frame) for frame in source.frames()] == [0, 2]
+    assert f"1 image with a true pose {complaint}" in source.problems[0]
+
+
+def test_truth_in_order_follows_the_stamps_and_no_clock_is_taken_for_ids(source_of, tmp_path):
+    recording = Recording(4)
+    # A simulated clock begins at 0, as ids do.
+    recording.stamps = [PERIOD * i for i in range(4)]
+    file = scene(tmp_path / "000001", recording, range(4))
+    source = source_of(reversed(recording.all()), truth_files=(file,))
+    assert [close(recording, frame) for frame in source.frames()] == [3, 2, 1, 0]
+
+
+def test_each_camera_needs_a_file_of_its_own(source_of, tmp_path):
+    left, right, recorded = two_cameras()
+    topics = ("/left/image_raw", "/right/image_raw")
+    files = tuple(
+        scene(tmp_path / name, one, range(3)) for name, one in (("l", left), ("r", right))
+    )
+    with pytest.raises(ConfigError, match="--truth is given 1 times for 2 cameras"):
+        list(source_of(recorded, image_topics=topics, truth_files=files[:1]).frames())
+    source = source_of(recorded, image_topics=topics, truth_files=files)
+    frames = list(source.frames())
+    assert [close(left, frame) for frame in frames[:3]] == [0, 1, 2]
+    assert [close(right, frame) for frame in frames[3:]] == [0, 1, 2]
+    assert source.counts == {"box1": 6, "box2": 6}
 
 
 # Stamps
@@ -420,6 +492,43 @@ def test_two_cameras_with_equal_stamps_keep_apart(source_of):
     assert right.check(only) == 0
 
 
+def twins():
+    """Two cameras of one frame, each with a truth beside it."""
+    left, right = Recording(2), Recording(2, NEARER, seed=1)
+    recorded = [
+        kind(i, f"/{name}/{topic}")
+        for i in range(2)
+        for name, one in (("left", left), ("right", right))
+        for kind, topic in ((one.image, "image"), (one.info, "camera_info"), (one.truth, "truth"))
+    ]
+    return left, right, recorded, ("/left/image", "/right/image")
+
+
+def test_cameras_of_one_frame_have_the_truth_of_their_namespace(source_of):
+    left, right, recorded, topics = twins()
+    named = {"truth_topics": ("/left/truth", "/right/truth"),
+             "info_topics": ("/left/camera_info", "/right/camera_info")}  # fmt: skip
+    for options in ({}, named):
+        frames = list(source_of(recorded, image_topics=topics, **options).frames())
+        assert [left.check(frame) for frame in frames[:2]] == [0, 1]
+        assert [right.check(frame) for frame in frames[2:]] == [0, 1]
+    alone = source_of(recorded, image_topics=topics[1:])
+    assert [right.check(frame) for frame in alone.frames()] == [0, 1]
+
+
+def test_one_cameras_truth_and_calibration_are_never_anothers(source_of):
+    _, right, recorded, topics = twins()
+    only_left = [one for one in recorded if one.topic != "/right/truth"]
+    with pytest.raises(DatasetError, match="no ground truth of /right/image: /left/truth lies"):
+        list(source_of(only_left, image_topics=topics).frames())
+    shared = [renamed(one, TRUTH) if one.topic == "/left/truth" else one for one in only_left]
+    with pytest.raises(DatasetError, match=f"{TRUTH} is the ground truth of one camera"):
+        list(source_of(shared, image_topics=topics).frames())
+    bare = [one for one in recorded if one.topic != "/right/camera_info"]
+    with pytest.raises(DatasetError, match="none belongs to /right/image"):
+        list(source_of(bare, image_topics=topics).frames())
+
+
 # Which topics
 
 
@@ -433,13 +542,13 @@ def renamed(one, topic):
         (lambda one: None, {}, "no images in this bag; it has no topics at all"),
         (lambda one: None if one.topic == IMAGE else one, {}, "no images in this bag; its topics"),
         (lambda one: None if one.topic == INFO else one, {},
-         f"no camera_info on {INFO}, and of the other calibrations none belongs to {IMAGE}: name"),
+         r"no calibration \(camera_info\) in this bag: give .* one with --camera FILE"),
         (lambda one: None if one.topic == TRUTH else one, {}, "no ground truth in this bag; name"),
         (lambda one: one, {"image_topics": ("/imgae",)}, "no topic /imgae; its topics: "),
         (lambda one: one, {"image_topics": (INFO,)},
          f"{INFO} has the type sensor_msgs/msg/CameraInfo, not sensor_msgs/msg/Image or"),
-        (lambda one: one, {"info_topic": TRUTH}, "not sensor_msgs/msg/CameraInfo"),
-        (lambda one: one, {"truth_topic": IMAGE}, "not casapose_ros/msg/ObjectPoseArray"),
+        (lambda one: one, {"info_topics": (TRUTH,)}, "not sensor_msgs/msg/CameraInfo"),
+        (lambda one: one, {"truth_topics": (IMAGE,)}, "not casapose_ros/msg/ObjectPoseArray"),
         (lambda one: changed(one, model_name="net") if one.topic == TRUTH else one, {},
          f"the poses on {TRUTH} are a model's"),
     ],
@@ -468,6 +577,31 @@ def test_of_several_images_the_raw_colours_are_taken(source_of):
         list(source_of([*rectified, *recording.all()]).frames())
 
 
+@pytest.mark.parametrize("text", ["JPEG", "MJPG", "image/jpeg", ""])
+def test_compressed_formats_have_many_spellings(source_of, text):
+    recording = Recording(1)
+    image = changed(recording.image(0, f"{IMAGE}/compressed", "jpeg"), format=text)
+    source = source_of([recording.truth(0), recording.info(0), image])
+    assert len(list(source.frames())) == 1 and source.problems == []
+
+
+def test_encoding_that_cannot_be_decoded_is_named(source_of):
+    recording = Recording(1)
+    image = changed(recording.image(0), encoding="nv12")
+    with pytest.raises(DatasetError, match=f"no colour images .*: {IMAGE} .'nv12'.; its topics"):
+        list(source_of([recording.truth(0), recording.info(0), image]).frames())
+
+
+def test_error_says_what_was_lost_and_lists_few_of_many_topics(source_of):
+    text = b"\0\1\0\0\1\0\0\0\0"
+    other = [(f"/a{i}", "std_msgs/msg/String", 5, text) for i in range(50)]
+    with pytest.raises(DatasetError, match="no images") as caught:
+        list(source_of([*other, (IMAGE, types.IMAGE, 5, b"\0")]).frames())
+    assert f"its topics: {IMAGE} (" in str(caught.value)
+    assert "and 39 more" in str(caught.value)
+    assert f"lost: 1 message on {IMAGE} not a whole" in str(caught.value)
+
+
 def test_calibration_elsewhere_is_taken_if_it_is_the_only_one_or_of_the_same_frame(source_of):
     recording = Recording(2)
     moved = [renamed(o, "/calibration") if o.topic == INFO else o for o in recording.all()]
@@ -491,7 +625,7 @@ def test_a_models_poses_are_no_truth_unless_they_are_asked_for(source_of):
     answers = [changed(estimated.truth(i, "/casapose/objects"), model_name="net") for i in range(2)]
     source = source_of([*answers, *recording.all()])
     assert [recording.check(frame) for frame in source.frames()] == [0, 1]
-    asked = source_of([*answers, *recording.all()], truth_topic="/casapose/objects")
+    asked = source_of([*answers, *recording.all()], truth_topics=("/casapose/objects",))
     assert next(asked.frames()).truths[0].visibility == estimated.truths[0][0].score
 
 
@@ -500,8 +634,11 @@ def test_a_models_poses_are_no_truth_unless_they_are_asked_for(source_of):
     [
         {"rectified": "maybe"},
         {"limit": 0},
-        {"truth_topic": TRUTH, "truth_file": "scene_gt.json"},
-        {"info_topic": INFO, "camera": CAMERA},
+        {"image_topics": (IMAGE, IMAGE)},
+        {"image_topics": ("/a", "/b"), "truth_topics": (TRUTH,)},
+        {"image_topics": ("/a", "/b"), "info_topics": (INFO,)},
+        {"truth_topics": (TRUTH,), "truth_files": ("scene_gt.json",)},
+        {"info_topics": (INFO,), "camera": CAMERA},
     ],
 )
 def test_options_that_make_no_sense(options):

@@ -1,6 +1,7 @@
 """Opening bags: which files, which messages, and what is said about the rest."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +199,22 @@ def test_definitions_are_found_where_pip_or_ros_puts_them(tmp_path, monkeypatch)
         types.message_folder()
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     assert types.message_folder() == share
+
+
+def test_compressed_file_of_several_frames(tmp_path):
+    recording = Recording(3)
+    plain = write_mcap(tmp_path / "plain.mcap", recording.all()).read_bytes()
+    parts = [zstandard.ZstdCompressor().compress(p) for p in (plain[:900], plain[900:], b"")]
+    path = tmp_path / "a.mcap.zstd"
+    path.write_bytes(b"".join(parts))
+    with open_bag(path) as bag:
+        assert sum(topic.count for topic in bag.topics) == 9 and bag.problems == []
+
+
+def test_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(DatasetError, match="cannot be read: Permission denied"):
+        open_bag(tmp_path / "bag")

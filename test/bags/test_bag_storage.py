@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+import small_bags
 from mcap.writer import CompressionType
 from small_bags import IMAGE, INFO, TRUTH, Recording, as_tuple, write_bag, write_mcap
 
@@ -116,8 +117,45 @@ def test_sqlite_of_another_writer_with_a_write_ahead_log(tmp_path):
     for file in path.parent.glob("a.db3*"):
         shutil.copy(file, killed)
     connection.close()
-    messages, lost = scanned(SqliteFile(killed / "a.db3", 0))
-    assert messages == [*PLAIN, (TRUTH, PLAIN[0][1], 5, b"last")] and lost == []
+    for folder in ("whole", "no_place_for_an_index"):
+        shutil.copytree(killed, tmp_path / folder)
+    # As in a folder that cannot be written: SQLite cannot make its index of the log.
+    (tmp_path / "no_place_for_an_index" / "a.db3-shm").unlink(missing_ok=True)
+    (tmp_path / "no_place_for_an_index" / "a.db3-shm").mkdir()
+    for folder in ("whole", "no_place_for_an_index"):
+        log = (tmp_path / folder / "a.db3-wal").read_bytes()
+        file = SqliteFile(tmp_path / folder / "a.db3", 0)
+        messages, lost = scanned(file)
+        assert messages == [*PLAIN, (TRUTH, PLAIN[0][1], 5, b"last")] and lost == []
+        assert (tmp_path / folder / "a.db3-wal").read_bytes() == log
+
+
+def test_sqlite_may_count_from_zero(tmp_path):
+    path = write_bag(tmp_path / "a.db3", RECORDING.all()) / "a.db3"
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE messages SET id = id - 1")
+    connection.commit()
+    connection.close()
+    assert scanned(SqliteFile(path, 0)) == (PLAIN, [])
+
+
+@pytest.mark.parametrize("ending", ["mcap", "db3"])
+def test_file_that_shrinks_while_it_is_read(tmp_path, ending):
+    path = write_bag(tmp_path / f"a.{ending}", RECORDING.all()) / f"a.{ending}"
+    file = (McapFile if ending == "mcap" else SqliteFile)(path, 0)
+    last = list(file.scan(Losses()))[-1].place
+    path.write_bytes(path.read_bytes()[:600])
+    file.close()
+    file = (McapFile if ending == "mcap" else SqliteFile)(path, 0)
+    with pytest.raises(DatasetError, match="not what it was when it was read first|is lost"):
+        file.read(last)
+
+
+def test_schema_in_another_alphabet_costs_nothing(tmp_path, monkeypatch):
+    plain = small_bags.definition
+    monkeypatch.setattr(small_bags, "definition", lambda name: b"# \xe9t\xe9\n" + plain(name))
+    path = write_mcap(tmp_path / "a.mcap", RECORDING.all(), chunk_size=10**6)
+    assert scanned(McapFile(path, 0)) == (PLAIN, [])
 
 
 def big_rows(tmp_path):

@@ -1,5 +1,6 @@
 """The side of the live replay that has no ROS."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,16 @@ import pytest
 
 from casapose_ros.bags import live
 from casapose_ros.bags.choosing import CameraTopics
-from casapose_ros.bags.live import LiveOptions, replay_live
+from casapose_ros.bags.live import LiveOptions, ReplayDied, replay_live
 from casapose_ros.errors import CasaposeError, ConfigError
-from casapose_ros.evaluation.delivery import DELIVERY_FILE, Delivery, Drops, write_delivery
+from casapose_ros.evaluation.answers import Answer, AnswerLog
+from casapose_ros.evaluation.delivery import (
+    ANSWERS_FILE,
+    DELIVERY_FILE,
+    Delivery,
+    Drops,
+    write_delivery,
+)
 
 TOPICS = CameraTopics("/cam/image_rect", "/cam/camera_info", "/truth", rectified=True)
 DELIVERY = Delivery((), Drops(), 1.0, False, 3.0)
@@ -90,6 +98,22 @@ def test_its_complaint_is_the_error_and_nothing_older_is_taken_for_its_result(tm
 def test_a_replay_that_was_killed_is_told(tmp_path, stand_in):
     stand_in("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(CasaposeError, match="ended with status -9"):
+        replay_live(Path("bag"), TOPICS, LiveOptions(Path("m")), tmp_path)
+
+
+def test_answers_that_came_before_it_was_killed_are_told_from_older_ones(tmp_path, stand_in):
+    with AnswerLog(tmp_path / "prepared") as log:
+        log.append(Answer(5, (), 0.1, 0.2))
+    shutil.copy(tmp_path / "prepared", tmp_path / ANSWERS_FILE)
+    stand_in("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(CasaposeError, match="^the replay ended with status -9"):
+        replay_live(Path("bag"), TOPICS, LiveOptions(Path("m")), tmp_path)
+    stand_in(
+        "import os, shutil, signal\n"
+        f"shutil.copy({str(tmp_path / 'prepared')!r}, {str(tmp_path / ANSWERS_FILE)!r})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    with pytest.raises(ReplayDied, match="status -9"):
         replay_live(Path("bag"), TOPICS, LiveOptions(Path("m")), tmp_path)
 
 

@@ -1,6 +1,7 @@
 """``casapose bag``: bags of a small data set of boxes, measured with a perfect network."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from casapose_ros import cli
 from casapose_ros.bags.choosing import BagOptions
 from casapose_ros.bags.frames import BagSource
 from casapose_ros.commands._bag_evaluation import evaluate_bags
+from casapose_ros.commands._bag_identity import short_names
 from casapose_ros.commands._measuring import Method, RunOptions
 from casapose_ros.commands.evaluate import evaluate
 from casapose_ros.errors import ConfigError, DatasetError
@@ -87,7 +89,7 @@ def test_from_images(folder, work, capsys):
     arguments = ["bag", "from-images", images, "run.mcap", "--camera", "camera.json"]
     assert cli.main([*arguments, "--compressed", "png"]) == 0
     truth = folder.scene_path / "scene_gt.json"
-    source = BagSource("run", OBJECTS, BagOptions(truth_file=truth))
+    source = BagSource("run", OBJECTS, BagOptions(truth_files=(truth,)))
     assert [int(frame.image[0, 0, 0]) for frame in source.frames()] == [0, 1, 2, 3]
     assert source.counts == {"box1": 2, "box2": 2}
     (work / "nothing").mkdir()
@@ -125,6 +127,41 @@ def test_several_bags_make_one_report(folder, work):
     assert {m.frame.split("/")[0] for m in report.matches} == {"one", "two"}
     with pytest.raises(ConfigError, match="one is named more than once"):
         measure(folder, ["one", "one"], folder.path)
+    for spelling in ("one/one.mcap", "../" + work.name + "/one"):
+        with pytest.raises(ConfigError, match="is named more than once: one has the same"):
+            measure(folder, ["one", spelling], folder.path)
+    truth = folder.scene_path / "scene_gt.json"
+    with pytest.raises(ConfigError, match="--truth is given 1 times for 2 cameras"):
+        measure(folder, ["one", "two"], folder.path, truth_files=(truth,))
+
+
+def test_bags_of_one_name_are_told_apart(folder, work):
+    from_bop(folder, "monday/run", "--limit", "1")
+    from_bop(folder, "tuesday/run", "--limit", "2")
+    report = measure(folder, ["monday/run", "tuesday/run"], folder.path)
+    assert report.origin.parts == ("monday/run", "tuesday/run")
+    assert short_names(["/a/b/run", "/c/b/run", "/c/other"]) == ["a/b/run", "c/b/run", "other"]
+
+
+def test_a_run_goes_on_with_the_same_files_alone(folder, work):
+    from_bop(folder, "run")
+    truth = folder.scene_path / "scene_gt.json"
+    (work / "000000").mkdir()
+    shutil.copy(truth, work / "000000")
+    options = {"truth_files": (work / "000000" / "scene_gt.json",), "camera": CAMERA}
+    resume = RunOptions(resume=True)
+    measure(folder, ["run"], folder.path, **options)
+    measure(folder, ["run"], folder.path, run=resume, **options)
+    bent = CameraModel(CAMERA.K, CAMERA.width, CAMERA.height, np.full(5, 1e-3), "plumb_bob")
+    with pytest.raises(ConfigError, match="is about another run"):
+        measure(folder, ["run"], folder.path, run=resume, **options | {"camera": bent})
+    for file in ("run/run.mcap", "000000/scene_gt.json"):
+        time = (work / file).stat().st_mtime_ns
+        os.utime(work / file, ns=(time, time + 1000))
+        with pytest.raises(ConfigError, match="is about another run"):
+            measure(folder, ["run"], folder.path, run=resume, **options)
+        os.utime(work / file, ns=(time, time))
+    measure(folder, ["run"], folder.path, run=resume, **options)
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same(folder, work):
@@ -154,7 +191,9 @@ def test_nothing_to_measure(folder, work):
     file = work / "run" / "run.mcap"
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
-    with pytest.raises(DatasetError, match="no images in this bag; it has no topics"):
+    with pytest.raises(
+        DatasetError, match="no images in this bag; it has no topics.*; lost: .*cut off"
+    ):
         measure(folder, ["run"], folder.path)
     file.write_bytes(whole)
     with pytest.raises(DatasetError, match="no image can be evaluated; run: 4 images without a c"):
@@ -198,3 +237,15 @@ def test_rotations_that_are_none_are_noticed(folder, work, capsys, tmp_path):
     assert cli.main(["bag", "from-bop", str(copy), "run"]) == 0
     assert "rotations of the objects [11] are none by up to 0.009" in capsys.readouterr().out
     assert len(list(BagSource("run", OBJECTS).frames())) == 4
+
+
+def test_a_pixel_too_many_does_not_cost_the_image(folder, work, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(folder.path, data)
+    path = data / "test" / "000000" / "scene_gt_info.json"
+    infos = json.loads(path.read_text())
+    infos["0"][0]["visib_fract"] = 1.00003
+    path.write_text(json.dumps(infos))
+    assert cli.main(["bag", "from-bop", str(data), "b"]) == 0
+    source = BagSource("b", OBJECTS)
+    assert len(list(source.frames())) == 4 and source.problems == []

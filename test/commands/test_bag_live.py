@@ -52,11 +52,16 @@ def data(tmp_path_factory):
 def evaluate(data, tmp_path, monkeypatch):
     """Runs the command; ``answered`` are the numbers of the images with an answer."""
 
-    def run(*arguments, bags=("bag",), answered=range(IMAGES), complete=True, objects=True):
+    def run(
+        *arguments, bags=("bag",), answered=range(IMAGES), complete=True, objects=True, dies=False
+    ):
         def stand_in(path, topics, options, out):
             stand_in.called = topics, options
             live.make_folder(out)
-            return answer(data, out, answered, complete)
+            delivery = answer(data, out, answered, complete)
+            if dies:
+                raise live.ReplayDied("the replay died (status -9)")
+            return delivery
 
         monkeypatch.setattr(live, "replay_live", stand_in)
         paths = [str(data / bag) for bag in bags]
@@ -129,6 +134,15 @@ def test_a_replay_that_ended_early_is_reported_and_fails(evaluate, tmp_path, cap
     assert json.loads((tmp_path / "out" / "report.json").read_text())["frames"] == 2
 
 
+def test_what_came_before_the_replay_was_killed_is_reported_and_fails(evaluate, tmp_path, capsys):
+    status, _ = evaluate(answered=[0, 1], dies=True)
+    assert status == 1
+    assert "the replay died (status -9)" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["frames"] == 2
+    assert "Live replay" not in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_nothing_answered_is_no_traceback(evaluate, tmp_path, capsys):
     status, _ = evaluate(answered=[])
     assert status == 0
@@ -174,6 +188,6 @@ def test_truth_without_meshes_is_refused_before_the_replay(evaluate, capsys):
 def test_one_bag_and_one_camera_at_a_time(evaluate, capsys):
     assert evaluate(bags=("bag", "bare")) == (2, None)
     assert "--live replays one bag, got 2" in capsys.readouterr().err
-    topics = ["--image-topic", "/image", "--image-topic", "/image"]
+    topics = ["--image-topic", "/image", "--image-topic", "/other"]
     assert evaluate(*topics) == (2, None)
     assert "--live replays one camera, got 2" in capsys.readouterr().err

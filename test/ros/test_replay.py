@@ -63,7 +63,7 @@ def make_bag(path, stamps, compressed=False, delay=30_000_000):
 
 def run(bag, out, *arguments):
     given = [str(bag), "--model", "none", "--out", str(out), *TOPICS, *arguments]
-    return replay.run(replay.parse_arguments(given), "stand_in_node")
+    return replay.run(replay.parse_arguments(given), "stand_in_node", os.getppid())
 
 
 def stamps(count, rate):
@@ -156,6 +156,32 @@ def test_stopped_replay_keeps_its_answers_and_leaves_no_process(tmp_path, number
     delivery = read_delivery(tmp_path / "delivery.json")
     assert 0 < delivery.answered <= delivery.sent < 600
     assert "stopped before the end" in delivery.problems[0]
+
+
+def test_killed_replay_leaves_no_process(tmp_path):
+    bag = make_bag(tmp_path / "bag.mcap", stamps(600, 10))
+    given = [str(bag), "--model", "none", "--out", str(tmp_path), *TOPICS, "--reliable"]
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *given], start_new_session=True)
+    answers = tmp_path / "answers.jsonl"
+    deadline = time.monotonic() + 30
+    while not answers.exists() or answers.stat().st_size < 1000:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    (node,) = children(process.pid)
+    process.kill()
+    process.wait(15)
+    deadline = time.monotonic() + 10
+    while running(node):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def running(pid):
+    """Whether a process is more than an entry that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def delivery(count=100, late=0.0, lost=0, reliable=False):
