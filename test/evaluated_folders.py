@@ -9,6 +9,7 @@ import numpy as np
 from made_reports import CAMERA, NO_BOP
 
 from casapose_ros import geometry
+from casapose_ros.evaluation.fingerprints import records_sha256
 from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Reference, TrueObject
 from casapose_ros.evaluation.records import FrameRecord, RecordLog, RunHeader
@@ -55,14 +56,20 @@ def write_run(
         _record(first_frame + i, mine, references, seconds, hidden) for i, mine in enumerate(shifts)
     ]
     judgements = [judge(record, references, min_visibility) for record in records]
-    origin = Origin(model=model, data=data, created="2025-01-01T12:00:00", parts=("test",))
-    report = assemble(records, judgements, references, origin, min_visibility, bop=NO_BOP)
     folder.mkdir(parents=True)
-    write_json(report, folder / "report.json")
-    write_matches_csv(report.matches, folder / "matches.csv")
     with RecordLog(folder / "frames.jsonl", RunHeader(model, "", (data,))) as log:
         for record in records:
             log.append(record)
+    origin = Origin(
+        model=model,
+        data=data,
+        created="2025-01-01T12:00:00",
+        parts=("test",),
+        records_sha256=records_sha256(folder / "frames.jsonl"),
+    )
+    report = assemble(records, judgements, references, origin, min_visibility, bop=NO_BOP)
+    write_json(report, folder / "report.json")
+    write_matches_csv(report.matches, folder / "matches.csv")
     return folder
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from casapose_ros.commands import _bag_live
 from casapose_ros.commands._bag_identity import fingerprints, plain_options, short_names
 from casapose_ros.commands._measuring import (
-    LOG_FILE,
     Method,
     RunOptions,
     add_run_arguments,
@@ -139,7 +138,7 @@ def evaluate_bags(
         OutputError: The folder cannot be written; the frames done so far are kept.
     """
     from casapose_ros.evaluation import bop19
-    from casapose_ros.evaluation.records import RecordLog
+    from casapose_ros.evaluation.records import LOG_FILE, RecordLog
     from casapose_ros.evaluation.reporting.assembling import report_on
     from casapose_ros.evaluation.running import in_order, run_sources
     from casapose_ros.files import make_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from casapose_ros.commands._measuring import LOG_FILE, Method, RunOptions, origin_of, show
+from casapose_ros.commands._measuring import Method, RunOptions, origin_of, show
 from casapose_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _report(
     from casapose_ros.evaluation import bop19
     from casapose_ros.evaluation.answers import join_answers, read_answers
     from casapose_ros.evaluation.delivery import ANSWERS_FILE
-    from casapose_ros.evaluation.records import RecordLog
+    from casapose_ros.evaluation.records import LOG_FILE, RecordLog
     from casapose_ros.evaluation.reporting.assembling import report_on
 
     source = truth.source

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from casapose_ros.evaluation.running import LoadEstimator
     from casapose_ros.types import ObjectModel
 
-LOG_FILE = "frames.jsonl"
-
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what all commands that run a model over many frames have in common."""

@@ -76,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(grid: Grid) -> Table:
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
     result = Table(title=grid.caption, box=SIMPLE_HEAD)
     for index, head in enumerate(grid.heads):
         result.add_column(head.title, justify="right" if index else "left")
     for row in grid.rows:
-        result.add_row(*(cell.text for cell in row))
+        result.add_row(*(escape(cell.text) for cell in row))
     return result

@@ -6,7 +6,6 @@ https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from casapose_ros.data.bop_json import brief, finite, object_entries, object_info, read_json
 from casapose_ros.errors import CasaposeError, DatasetError
 from casapose_ros.types import CameraModel
 
 MM_PER_M = 1000.0
 IMAGE_FOLDERS = ("rgb", "gray")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+DEPTH_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,20 @@ class BopFrame:
         return _load(self.image_path, cv2.IMREAD_COLOR, self.camera)[..., ::-1].copy()
 
     def load_depth(self) -> np.ndarray:
-        """(H, W) float64 metres, 0 where unknown."""
+        """(H, W) float64 metres, 0 where unknown.
+
+        Raises:
+            DatasetError: There is no depth image, or it is unreadable, of another size than the
+                camera's, or has several channels.
+        """
         if self.depth_path is None:
             raise DatasetError(f"{self.image_path}: there is no depth image")
         depth = _load(self.depth_path, cv2.IMREAD_UNCHANGED, self.camera)
+        if depth.ndim != 2:
+            raise DatasetError(
+                f"{self.depth_path}: a depth image has one channel, this one has {depth.shape[2]}: "
+                "is it a colour image?"
+            )
         # Float32 millimetres, as the benchmark's own tools read it; float64 metres keep them.
         return depth.astype(np.float32) * np.float32(self.depth_scale) / np.float64(MM_PER_M)
 
@@ -145,16 +156,18 @@ def read_scene(path: str | Path) -> list[BopFrame]:
         DatasetError: A file is missing, is broken or contradicts another; the message names it.
     """
     path = Path(path)
-    cameras = _read_json(path / "scene_camera.json")
-    truths = _read_json(path / "scene_gt.json")
+    cameras = read_json(path / "scene_camera.json")
+    truths = read_json(path / "scene_gt.json")
     info_path = path / "scene_gt_info.json"
-    infos = _read_json(info_path) if info_path.exists() else {}
+    infos = read_json(info_path) if info_path.exists() else {}
     images = _numbered_images(path)
+    # Masks are PNG files in all of BOP's sets, depth is TIFF in some (ITODD).
     masks = {p.name: p for p in (path / "mask_visib").glob("*.png")}
-    depths = {p.stem: p for p in (path / "depth").glob("*.png")}
+    depths = _images_in(path / "depth", DEPTH_SUFFIXES) if (path / "depth").is_dir() else {}
     size: tuple[int, int] | None = None
     frames = []
     for key in sorted(cameras, key=_number(path / "scene_camera.json")):
+        where = f"{path / 'scene_camera.json'}: image {key}"
         name = f"{int(key):06d}"
         if name not in images:
             raise DatasetError(f"{path}: image {name} of scene_camera.json is missing")
@@ -166,10 +179,10 @@ def read_scene(path: str | Path) -> list[BopFrame]:
                 scene_id=int(path.name),
                 image_id=int(key),
                 image_path=images[name],
-                camera=_camera(cameras[key], size, path / "scene_camera.json"),
+                camera=_camera(cameras[key], size, where),
                 objects=_truths(path, key, truths, infos, masks),
                 depth_path=depths.get(name),
-                depth_scale=float(cameras[key].get("depth_scale", 1.0)),
+                depth_scale=_depth_scale(cameras[key], where),
             )
         )
     return frames
@@ -182,9 +195,9 @@ def read_ground_truth(path: str | Path) -> dict[int, tuple[GroundTruth, ...]]:
         DatasetError: ``scene_gt.json`` is missing, or it or ``scene_gt_info.json`` is broken.
     """
     path = Path(path)
-    truths = _read_json(path / "scene_gt.json")
+    truths = read_json(path / "scene_gt.json")
     info_path = path / "scene_gt_info.json"
-    infos = _read_json(info_path) if info_path.exists() else {}
+    infos = read_json(info_path) if info_path.exists() else {}
     number = _number(path / "scene_gt.json")
     return {number(key): _truths(path, key, truths, infos, {}) for key in truths}
 
@@ -194,8 +207,10 @@ def _truths(
 ) -> tuple[GroundTruth, ...]:
     if key not in truths:
         raise DatasetError(f"{path / 'scene_gt.json'}: image {key} has no ground truth")
-    entries = truths[key]
-    extras = infos.get(key, [{}] * len(entries))
+    entries = object_entries(truths[key], f"{path / 'scene_gt.json'}: image {key}")
+    extras = [{}] * len(entries)
+    if key in infos:
+        extras = object_entries(infos[key], f"{path / 'scene_gt_info.json'}: image {key}")
     if len(extras) != len(entries):
         raise DatasetError(
             f"{path / 'scene_gt_info.json'}: image {key} has {len(extras)} objects, "
@@ -213,33 +228,38 @@ def _truths(
                 f"cam_R_m2c (9 numbers) and cam_t_m2c (3 numbers): {error!r}"
             ) from error
         mask = masks.get(f"{int(key):06d}_{index:06d}.png")
-        found.append(GroundTruth(bop_id, R, t, mask_path=mask, **_info(extra)))
+        info = object_info(extra, f"{path / 'scene_gt_info.json'}: image {key}, object {index}")
+        found.append(GroundTruth(bop_id, R, t, mask_path=mask, **info))
     return tuple(found)
 
 
-def _info(extra: dict[str, Any]) -> dict[str, Any]:
-    values = {k: extra.get(k) for k in ("visib_fract", "px_count_all", "px_count_visib")}
-    for name in ("bbox_obj", "bbox_visib"):
-        values[name] = tuple(extra[name]) if name in extra else None
-    return values
-
-
-def _camera(entry: dict[str, Any], size: tuple[int, int], path: Path) -> CameraModel:
+def _camera(entry: Any, size: tuple[int, int], where: str) -> CameraModel:
     try:
         K = np.array(entry["cam_K"], dtype=np.float64).reshape(3, 3)
         return CameraModel(K, *size)
     except (KeyError, TypeError, CasaposeError) as error:
-        raise DatasetError(f"{path}: bad cam_K: {error!r}") from error
+        raise DatasetError(f"{where}: bad cam_K: {error!r}") from error
     except ValueError as error:
-        raise DatasetError(f"{path}: cam_K must have 9 numbers: {error}") from error
+        raise DatasetError(f"{where}: cam_K must have 9 numbers: {error}") from error
+
+
+def _depth_scale(entry: dict[str, Any], where: str) -> float:
+    scale = entry.get("depth_scale", 1.0)
+    try:
+        return finite(scale)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{where}: depth_scale must be a number, got {brief(scale)}") from error
 
 
 def _numbered_images(path: Path) -> dict[str, Path]:
     for folder in IMAGE_FOLDERS:
         if (path / folder).is_dir():
-            files = (path / folder).iterdir()
-            return {p.stem: p for p in files if p.suffix.lower() in IMAGE_SUFFIXES}
+            return _images_in(path / folder, IMAGE_SUFFIXES)
     raise DatasetError(f"{path}: no image folder ({' or '.join(IMAGE_FOLDERS)})")
+
+
+def _images_in(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    return {p.stem: p for p in folder.iterdir() if p.suffix.lower() in suffixes}
 
 
 def _number(path: Path) -> Any:
@@ -250,18 +270,6 @@ def _number(path: Path) -> Any:
             raise DatasetError(f"{path}: image ids must be numbers, got {key!r}") from error
 
     return number
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: broken JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise DatasetError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return values
 
 
 def _load(path: Path, mode: int, camera: CameraModel | None) -> np.ndarray:

@@ -111,13 +111,17 @@ def frame_name(bop_frame: BopFrame) -> str:
 def read_frame(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> Frame:
     """Load an image of a BOP data set with the truth about the objects that a model knows.
 
+    The mask of an object is that of all its instances; where one of them has none, neither has
+    the object.
+
     Raises:
         DatasetError: An image or a mask cannot be read, or a true pose is no pose.
     """
-    names = {obj.bop_id: obj.name for obj in objects}
+    unmasked = {true.bop_id for true in bop_frame.objects if true.mask_path is None}
+    names = {obj.bop_id: obj.name for obj in objects if obj.bop_id not in unmasked}
     masks: dict[str, np.ndarray] = {}
     for index, true in enumerate(bop_frame.objects):
-        if true.bop_id in names and true.mask_path is not None:
+        if true.bop_id in names:
             name, mask = names[true.bop_id], bop_frame.load_mask(index)
             masks[name] = masks[name] | mask if name in masks else mask
     return Frame(
@@ -134,23 +138,39 @@ def read_frame(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> Frame:
 def true_objects(bop_frame: BopFrame, objects: Sequence[ObjectModel]) -> tuple[TrueObject, ...]:
     """The true objects of an image that a model knows.
 
-    A data set without ``scene_gt_info.json`` does not say how much of an object is visible: all
-    of it then.
+    Where ``scene_gt_info.json`` does not say how much of an object is visible, all of it counts
+    as visible; see :func:`unknown_visibilities`.
 
     Raises:
-        DatasetError: A true pose is no pose.
+        DatasetError: A true pose is no pose; the message has the image and the object's place.
     """
     names = {obj.bop_id: obj.name for obj in objects}
-    return tuple(
-        TrueObject(
-            names[true.bop_id],
-            true.R_cam_obj,
-            true.t_cam_obj,
-            1.0 if true.visib_fract is None else true.visib_fract,
-        )
-        for true in bop_frame.objects
-        if true.bop_id in names
-    )
+    truths = []
+    for index, true in enumerate(bop_frame.objects):
+        if true.bop_id not in names:
+            continue
+        visibility = 1.0 if true.visib_fract is None else true.visib_fract
+        try:
+            found = TrueObject(names[true.bop_id], true.R_cam_obj, true.t_cam_obj, visibility)
+        except DatasetError as error:
+            scene = bop_frame.image_path.parents[1]
+            raise DatasetError(
+                f"{scene / 'scene_gt.json'}: image {bop_frame.image_id}, object {index}: {error}"
+            ) from error
+        truths.append(found)
+    return tuple(truths)
+
+
+def unknown_visibilities(frames: Sequence[BopFrame]) -> list[str]:
+    """A sentence for the report if the data set does not say how much is visible of something."""
+    count = sum(any(true.visib_fract is None for true in f.objects) for f in frames)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(frames)} images have no visibilities (visib_fract in "
+        "scene_gt_info.json): every object in them counts as fully visible, so that hidden ones "
+        "are asked for too, and are missed"
+    ]
 
 
 def count_objects(frames: Iterable[BopFrame]) -> dict[int, int]:

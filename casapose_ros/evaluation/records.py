@@ -26,6 +26,8 @@ from casapose_ros.files import replacing
 from casapose_ros.types import CameraModel, ObjectPose
 
 FORMAT = 1
+LOG_FILE = "frames.jsonl"
+"""Name of the log in the folder of a run."""
 SHAPES = {
     "K": (3, 3),
     "distortion": (-1,),
@@ -200,10 +202,11 @@ def _lock(folder: Path) -> int:
 
 def _check_same(path: Path, found: RunHeader, given: RunHeader) -> None:
     there, here = (json.loads(json.dumps(to_dict(header))) for header in (found, given))
+    there, here = ({**header, **header.pop("settings")} for header in (there, here))
     different = [
-        f"{key}: {there[key]!r} there, {here[key]!r} here"
-        for key in here
-        if there[key] != here[key]
+        f"{key}: {there.get(key)!r} there, {here.get(key)!r} here"
+        for key in here | there
+        if there.get(key) != here.get(key)
     ]
     if different:
         raise ConfigError(

@@ -76,13 +76,16 @@ class Summary:
 
     @property
     def absent_rate(self) -> float:
-        """Estimates of absent objects per estimate: the false positives of the project's bar."""
-        return self.absent / self.estimates if self.estimates else 0.0
+        """Estimates of absent objects per estimate: the false positives of the project's bar.
+
+        NaN without estimates.
+        """
+        return self.absent / self.estimates if self.estimates else float("nan")
 
     @property
     def wrong_rate(self) -> float:
-        """Estimates with a wrong pose of a present object per estimate."""
-        return self.wrong / self.estimates if self.estimates else 0.0
+        """Estimates with a wrong pose of a present object per estimate; NaN without estimates."""
+        return self.wrong / self.estimates if self.estimates else float("nan")
 
 
 def summarise(

@@ -2,8 +2,12 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
+import math
+import sys
 
+import cv2
 import numpy as np
 import pytest
 from bop_folder import BopFolder
@@ -13,7 +17,7 @@ from casapose_ros import cli
 from casapose_ros.bundle import save_bundle
 from casapose_ros.commands._measuring import Method, RunOptions
 from casapose_ros.commands.evaluate import evaluate
-from casapose_ros.errors import ConfigError, DatasetError, OutputError
+from casapose_ros.errors import ConfigError, DatasetError, OutputError, RenderError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.network import NetworkConfig, build_network
 
@@ -94,7 +98,7 @@ def test_poses_two_diameters_away(measure, tmp_path):
 def test_nothing_found(measure):
     total = measure(predict=Scene(CAMERA, 2).predict).total
     assert (total.targets, total.found, total.estimates) == (6, 0, 0)
-    assert total.recall_add_20 == 0 and total.absent_rate == 0
+    assert total.recall_add_20 == 0 and math.isnan(total.absent_rate)
 
 
 def test_estimates_of_absent_objects_are_counted(measure):
@@ -173,6 +177,106 @@ def test_a_run_is_not_resumed_with_another_model(measure, tmp_path):
     measure(limit=2)
     with pytest.raises(ConfigError, match="about another run .*frames.* without --resume"):
         measure(limit=3, options=RunOptions(resume=True))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A data set of two images that a test may change."""
+    rng = np.random.default_rng(5)
+    images = [[(OBJECTS[i], *random_pose(rng))] for i in range(2)]
+    return BopFolder(tmp_path / "own" / "boxes", OBJECTS, images)
+
+
+def evaluate_own(own, out, split="test", **options):
+    model = PoseEstimator(own.predict, OBJECTS, (640, 480), name="boxes_model")
+    return evaluate(method_of(model), own.path, split, out, **options)
+
+
+def test_a_run_is_not_resumed_on_data_that_changed(own, tmp_path):
+    evaluate_own(own, tmp_path / "out")
+    evaluate_own(own, tmp_path / "out", options=RunOptions(resume=True))
+    path = own.scene_path / "scene_gt.json"
+    truths = json.loads(path.read_text())
+    truths["1"][0]["cam_t_m2c"][2] += 100
+    path.write_text(json.dumps(truths))
+    with pytest.raises(ConfigError, match="about another run"):
+        evaluate_own(own, tmp_path / "out", options=RunOptions(resume=True))
+
+
+def test_the_report_names_its_records(own, tmp_path):
+    evaluate_own(own, tmp_path / "out")
+    values = json.loads((tmp_path / "out" / "report.json").read_text())
+    log = (tmp_path / "out" / "frames.jsonl").read_bytes()
+    assert values["origin"]["records_sha256"] == hashlib.sha256(log).hexdigest()
+
+
+def test_missing_visibilities_are_a_problem_of_the_report(own, tmp_path):
+    (own.scene_path / "scene_gt_info.json").unlink()
+    (problem,) = evaluate_own(own, tmp_path / "out").problems
+    assert problem.startswith("2 of 2 images have no visibilities")
+
+
+def test_a_split_may_be_a_path(own, tmp_path):
+    (own.path / "real_photos").mkdir()
+    (own.path / "test").rename(own.path / "real_photos" / "test")
+    evaluate_own(own, tmp_path / "out", split="real_photos/test")
+    assert (tmp_path / "out" / "boxes-model_boxes-real-photos-test.csv").is_file()
+
+
+@pytest.fixture
+def with_depth(own):
+    """The same with depth images, of a wall in front of everything."""
+    (own.scene_path / "depth").mkdir()
+    for index in range(2):
+        wall = np.full((CAMERA.height, CAMERA.width), 100, np.uint16)
+        cv2.imwrite(str(own.scene_path / "depth" / f"{index:06d}.png"), wall)
+    return own
+
+
+def test_vsd_may_be_left_out(with_depth, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "moderngl", None)  # as if it was not installed
+    bop = evaluate_own(with_depth, tmp_path / "out", vsd=False).bop
+    assert bop.total.vsd is None and bop.without_vsd == "it was left out by --no-vsd"
+    assert "it was left out by --no-vsd" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("missing", ["moderngl", "OpenGL"])
+def test_what_vsd_lacks_is_said_before_the_run(with_depth, tmp_path, monkeypatch, missing):
+    if missing == "moderngl":
+        for module in ("depth_rendering", "opengl", "uploading"):
+            monkeypatch.delitem(sys.modules, f"casapose_ros.data.{module}", raising=False)
+        monkeypatch.setitem(sys.modules, "moderngl", None)
+        words = r"needs moderngl: pip install 'casapose_ros\[render\]'.*--no-vsd"
+    else:
+
+        def refuse(meshes):
+            raise RenderError("there is no EGL")
+
+        monkeypatch.setattr("casapose_ros.data.depth_rendering.DepthRenderer", refuse)
+        words = "there is no EGL; or leave .* out with --no-vsd"
+    with pytest.raises(RenderError, match=words):
+        evaluate_own(with_depth, tmp_path / "out")
+    assert not (tmp_path / "out" / "frames.jsonl").exists()
+
+
+def test_a_results_file_may_be_measured_on_the_first_images_alone(measure, folder, tmp_path):
+    measure()
+    results, out = tmp_path / "out" / "boxes-model_boxes-test.csv", tmp_path / "again"
+    arguments = ["evaluate", folder.path, "--estimates", results, "--out", out, "--limit", "2"]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    values = json.loads((out / "report.json").read_text())
+    assert values["frames"] == 2 and values["problems"] == []
+    assert values["summaries"][-1]["estimates"] == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--network-size", "96x72"], ["--jobs", "2"], ["--cluster", "tcp://a:1"], ["--resume"]],
+)
+def test_options_of_runs_are_refused_with_estimates(folder, tmp_path, capsys, options):
+    arguments = ["evaluate", str(folder.path), "--estimates", str(tmp_path / "x.csv"), *options]
+    assert cli.main(arguments) == cli.EXIT_BAD_INPUT
+    assert f"{options[0]}: only with --model" in capsys.readouterr().err
 
 
 def test_objects_that_the_model_does_not_know_are_named(folder, tmp_path):

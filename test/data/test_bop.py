@@ -216,12 +216,65 @@ def test_missing_mask_is_named(scene):
         ("scene_camera.json", lambda v: v["0"].update(cam_K=[1, 2]), "must have 9 numbers"),
         ("scene_camera.json", lambda v: v["0"].update(cam_K=[0] * 9), "focal lengths"),
         ("scene_camera.json", lambda v: v.update(x=v["0"]), "must be numbers, got 'x'"),
+        ("scene_camera.json", lambda v: v.update({"1": 3}), "image 1: bad cam_K"),
+        (
+            "scene_camera.json",
+            lambda v: v["1"].update(depth_scale="x"),
+            "image 1: depth_scale.*'x'",
+        ),
+        ("scene_gt.json", lambda v: v.update({"1": 7}), "image 1: expected a list.*got 7"),
+        ("scene_gt.json", lambda v: v.update({"1": [None]}), "image 1, object 0: expected a JSON"),
+        ("scene_gt_info.json", lambda v: v.update({"1": 5}), "image 1: expected a list.*got 5"),
+        ("scene_gt_info.json", lambda v: v.update({"1": [{}, None]}), "image 1, object 1: .*None"),
+        ("scene_gt_info.json", lambda v: v["1"][0].update(visib_fract="abc"), "object 0: .*'abc'"),
+        ("scene_gt_info.json", lambda v: v["0"][1].update(visib_fract=np.nan), "object 1: .*nan"),
+        (
+            "scene_gt_info.json",
+            lambda v: v["0"][1].update(bbox_visib=[1]),
+            "bbox_visib must be four",
+        ),
+        (
+            "scene_gt_info.json",
+            lambda v: v["0"][1].update(px_count_all=[1]),
+            "must be a whole number",
+        ),
     ],
 )
 def test_contradictions_are_named(scene, name, change, message):
     edit(scene / name, change)
     with pytest.raises(DatasetError, match=f"{name}.*{message}"):
         read_scene(scene)
+
+
+def test_unknown_boxes_and_visibilities_may_be_null(scene):
+    unknown = {"bbox_visib": None, "visib_fract": None}
+    edit(scene / "scene_gt_info.json", lambda values: values["0"][0].update(unknown))
+    first, _ = read_scene(scene)
+    assert first.objects[0].bbox_visib is None and first.objects[0].visib_fract is None
+    assert first.objects[0].bbox_obj is not None
+
+
+@pytest.mark.parametrize("name", ["scene_camera.json", "scene_gt.json", "scene_gt_info.json"])
+def test_a_folder_in_place_of_a_file_is_named(scene, name):
+    (scene / name).unlink()
+    (scene / name).mkdir()
+    with pytest.raises(DatasetError, match=f"{name}: cannot be read"):
+        read_scene(scene)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".tiff"])
+def test_depth_may_be_tiff(scene, suffix):
+    known = read_scene(scene)[1].load_depth()
+    for path in (scene / "depth").glob("*.png"):
+        cv2.imwrite(str(path.with_suffix(suffix)), cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+        path.unlink()
+    assert np.array_equal(read_scene(scene)[1].load_depth(), known)
+
+
+def test_a_colour_image_is_no_depth_image(scene):
+    cv2.imwrite(str(scene / "depth" / "000001.png"), np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(DatasetError, match="000001.png: a depth image has one channel.* has 3"):
+        read_scene(scene)[1].load_depth()
 
 
 def test_scenes_without_info_or_masks_are_read(scene):

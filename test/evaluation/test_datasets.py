@@ -11,7 +11,12 @@ from exact_fields import box_object, random_pose
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.meshes import load_object_set
 from casapose_ros.errors import DatasetError
-from casapose_ros.evaluation.datasets import count_objects, load_references, read_frame
+from casapose_ros.evaluation.datasets import (
+    count_objects,
+    load_references,
+    read_frame,
+    unknown_visibilities,
+)
 
 FIRST, SECOND = box_object(1), box_object(2, (0.1, 0.1, 0.1))
 
@@ -45,6 +50,38 @@ def test_masks_of_two_instances_are_one(folder):
     np.testing.assert_array_equal(
         frame.masks["box2"], bop_frame.load_mask(0) | bop_frame.load_mask(1)
     )
+
+
+def test_an_object_of_which_one_instance_has_no_mask_has_none(folder):
+    """Else all of the other instance's pixels would count as wrong."""
+    (folder.scene_path / "mask_visib" / "000001_000001.png").unlink()
+    first, second = BopDataset(folder.path, "test")
+    assert set(read_frame(first, [FIRST, SECOND]).masks) == {"box1", "box2"}
+    assert read_frame(second, [FIRST, SECOND]).masks == {}
+
+
+@pytest.mark.parametrize("wrong", [[float("nan")] * 9, [2.0, 0, 0, 0, 1, 0, 0, 0, 1]])
+def test_a_true_pose_that_is_none_is_named_by_image_and_object(folder, wrong):
+    path = folder.scene_path / "scene_gt.json"
+    truths = json.loads(path.read_text())
+    truths["1"][1]["cam_R_m2c"] = wrong
+    path.write_text(json.dumps(truths))
+    first, second = BopDataset(folder.path, "test")
+    read_frame(first, [SECOND])
+    with pytest.raises(DatasetError, match=r"000000/scene_gt.json: image 1, object 1: .*no pose"):
+        read_frame(second, [SECOND])
+
+
+def test_images_without_visibilities_are_counted(folder):
+    assert unknown_visibilities(list(BopDataset(folder.path, "test"))) == []
+    path = folder.scene_path / "scene_gt_info.json"
+    infos = json.loads(path.read_text())
+    path.write_text(json.dumps({"0": infos["0"]}))
+    (sentence,) = unknown_visibilities(list(BopDataset(folder.path, "test")))
+    assert sentence.startswith("1 of 2 images have no visibilities")
+    path.unlink()
+    (sentence,) = unknown_visibilities(list(BopDataset(folder.path, "test")))
+    assert sentence.startswith("2 of 2 images") and "counts as fully visible" in sentence
 
 
 def test_without_gt_info_objects_count_as_visible(folder):

@@ -71,7 +71,7 @@ def test_a_network_that_confuses_the_objects(folder):
 
 def test_a_network_that_sees_nothing(folder):
     result = run(folder, Scene(CAMERA, 2).predict)
-    assert result.recall_add_10 == 0 and result.mask_iou == 0 and result.absent_rate == 0
+    assert result.recall_add_10 == 0 and result.mask_iou == 0 and math.isnan(result.absent_rate)
     assert math.isnan(result.keypoint_error)
     assert result.calibration(0.3) == pytest.approx(0.3)
     assert result.covariance_scale == 1

@@ -6,10 +6,11 @@ error functions, ``depth`` the images that VSD compares, ``targets`` what is ask
 """
 
 from casapose_ros.evaluation.bop19.depth import DepthSource, measured_depth, open_depth
-from casapose_ros.evaluation.bop19.evaluating import AverageRecalls, BopScores, evaluate
+from casapose_ros.evaluation.bop19.evaluating import NO_DEPTH, AverageRecalls, BopScores, evaluate
 from casapose_ros.evaluation.bop19.targets import TARGETS_FILE, Target, read_targets
 
 __all__ = [
+    "NO_DEPTH",
     "TARGETS_FILE",
     "AverageRecalls",
     "BopScores",

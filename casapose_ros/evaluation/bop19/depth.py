@@ -11,6 +11,7 @@ import numpy as np
 
 from casapose_ros.data.bop import BopFrame
 from casapose_ros.data.meshes import load_mesh, mesh_file_name
+from casapose_ros.errors import RenderError
 from casapose_ros.evaluation.datasets import frame_name, models_folder
 from casapose_ros.evaluation.matching import Reference
 from casapose_ros.types import CameraModel
@@ -64,13 +65,19 @@ def open_depth(
 
     Raises:
         MeshError: A mesh is missing or bad.
-        RenderError: There is no OpenGL on this machine.
+        RenderError: There is no OpenGL on this machine, or moderngl is not installed.
     """
     if all(frame.depth_path is None for frame in frames):
         yield None
         return
     # Not earlier: it needs OpenGL, which a data set without depth does not.
-    from casapose_ros.data.depth_rendering import DepthRenderer
+    try:
+        from casapose_ros.data.depth_rendering import DepthRenderer
+    except ModuleNotFoundError as error:
+        raise RenderError(
+            f"the BOP error VSD needs {error.name}: pip install 'casapose_ros[render]', or leave "
+            "VSD out with --no-vsd"
+        ) from error
 
     present = {true.bop_id for frame in frames for true in frame.objects}
     meshes = {
@@ -78,5 +85,9 @@ def open_depth(
         for name, reference in references.items()
         if reference.model.bop_id in present
     }
-    with DepthRenderer(meshes) as renderer:
+    try:
+        renderer = DepthRenderer(meshes)
+    except RenderError as error:
+        raise RenderError(f"{error}; or leave the BOP error VSD out with --no-vsd") from error
+    with renderer:
         yield DepthSource(measured_depth(frames), renderer.render)

@@ -73,6 +73,7 @@ def evaluate(
     references: Mapping[str, Reference],
     targets: Sequence[Target] | None = None,
     depth: DepthSource | None = None,
+    without_vsd: str = NO_DEPTH,
 ) -> BopScores:
     """Judge a run by the rules of BOP-19, over the objects that the references describe.
 
@@ -81,7 +82,8 @@ def evaluate(
         references: The objects by name, as the data set describes them.
         targets: From :func:`~casapose_ros.evaluation.bop19.targets.read_targets`; None asks for
             every true instance that is visible enough.
-        depth: For VSD; None if the data set has no depth.
+        depth: For VSD; None leaves it out.
+        without_vsd: Why there is no ``depth``.
 
     Raises:
         DatasetError: There are targets but a record is not of a BOP image, or a depth image has a
@@ -103,7 +105,7 @@ def evaluate(
     return BopScores(
         total=_average("all", total, with_vsd),
         objects=tuple(_average(name, mine, with_vsd) for name, mine in hits.items()),
-        without_vsd="" if with_vsd else _why_blind(depth, blind, frames),
+        without_vsd="" if with_vsd else _why_blind(depth, blind, frames, without_vsd),
         targets_from_truth=asked is None,
         unknown={} if asked is None else asked.unknown,
         absent_images=0 if asked is None else len(asked.images - asked.seen),
@@ -170,8 +172,10 @@ def _average(name: str, hits: Hits, with_vsd: bool) -> AverageRecalls:
     return AverageRecalls(name, hits.asked, overall, vsd, averages[-2], averages[-1])
 
 
-def _why_blind(depth: DepthSource | None, blind: list[str], frames: int) -> str:
-    if depth is None or len(blind) == frames:
+def _why_blind(depth: DepthSource | None, blind: list[str], frames: int, without_vsd: str) -> str:
+    if depth is None:
+        return without_vsd
+    if len(blind) == frames:
         return NO_DEPTH
     return f"{len(blind)} of {frames} images have no depth image, for example {blind[0]}"
 

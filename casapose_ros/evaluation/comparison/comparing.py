@@ -1,14 +1,13 @@
 """Two runs on the same frames: what changed, how surely, and whether it may be chance.
 
-Differences have bootstrap intervals over the frames that both runs have, drawn alike for both. Two
-tests say whether a difference may be chance; both are paired and have the frame as their unit,
-since objects in one image are not independent:
+Differences have bootstrap intervals over the frames that both runs have, drawn alike for both.
+Three tests of :mod:`~.significance` say whether a difference may be chance:
 
-- shares of right or wrong ones: McNemar's exact test, by frames: of those in which the counts
-  differ, as many should have the higher one before as after (with one target per frame this is
-  the test of McNemar, 1947);
-- errors, areas and overlaps: Wilcoxon's signed-rank test (1945) on what the changes in each frame
-  add up to; of errors, over the targets that both runs found.
+- recalls: McNemar's exact test on the counts of each frame, as both runs have the same targets;
+- false positives, which are shares of the estimates, and those differ in number: a permutation
+  test of the shares' difference;
+- errors, areas and overlaps: Wilcoxon's signed-rank test on what each frame adds up to; of
+  errors, over the targets that both runs found.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, wilcoxon
 
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.evaluation.comparison.figures import (
     AVERAGE_RECALL,
-    CALIBRATION_ERROR,
-    COUNTED,
-    MEAN_AVERAGE_PRECISION,
     MEASURES,
-    TIME,
+    SHARES_OF_ESTIMATES,
     Change,
     Comparison,
-    Figure,
     ObjectChanges,
 )
 from casapose_ros.evaluation.comparison.runs import EvaluatedFrame, EvaluatedRun
+from casapose_ros.evaluation.comparison.significance import (
+    exact_test,
+    permutation_test,
+    signed_rank_test,
+)
 from casapose_ros.evaluation.matching import Judgement
 from casapose_ros.evaluation.statistics.bootstrap import (
     UNKNOWN,
@@ -42,7 +41,7 @@ from casapose_ros.evaluation.statistics.bootstrap import (
     percentiles,
     replicate,
 )
-from casapose_ros.evaluation.summary import MEDIANS, TOTAL
+from casapose_ros.evaluation.summary import MEDIANS, RECALLS, TOTAL
 
 SAME_TRUTH = 1e-6
 """Difference of truths (rotation, metres, visible fraction) that rounding may leave."""
@@ -62,7 +61,7 @@ def compare(
     Args:
         first: The one before.
         second: The one after.
-        rng: Draws the frames for the intervals.
+        rng: Draws the frames for the intervals, and those swapped for the permutation tests.
         level: Of confidence.
         resamples: How often the frames are drawn.
 
@@ -71,7 +70,8 @@ def compare(
         DatasetError: A frame has other true objects in the one than in the other.
     """
     _check_alike(first, second)
-    common = [name for name in first.frames if name in second.frames]
+    # Sorted, since the order of a log's lines depends on who was done first.
+    common = sorted(first.frames.keys() & second.frames.keys())
     if not common:
         raise ConfigError(f"{first.folder} and {second.folder} have no frame in common")
     runs = [[run.frames[name] for name in common] for run in (first, second)]
@@ -83,9 +83,9 @@ def compare(
     draws = replicate([before, after], resamples, rng)
     objects = []
     for name in (*names, TOTAL):
-        errors = _error_changes(*judgements, name, visibility)
+        errors = _error_sums(*judgements, name, visibility)
         spread = {m: draws[1][name][m] - draws[0][name][m] for m in MEASURES}
-        changes = _changes(before[name], after[name], spread, errors, level)
+        changes = _changes(before[name], after[name], spread, errors, level, rng)
         targets = int(before[name].parts["auc_add"][:, 1].sum())
         objects.append(ObjectChanges(name, targets, changes))
     left_out = (len(first.frames) - len(common), len(second.frames) - len(common))
@@ -98,36 +98,10 @@ def compare(
         left_out=left_out,
         level=level,
         objects=tuple(objects),
-        others=_others(first.report, second.report) if left_out == (0, 0) else (),
+        others=_others(first, second) if left_out == (0, 0) else (),
         worse=_most_changed(gains, -1),
         better=_most_changed(gains, 1),
     )
-
-
-def exact_test(differences: np.ndarray) -> float:
-    """McNemar's exact test: whether ups and downs are equally likely, two-sided.
-
-    Args:
-        differences: (F,) change of the count of each frame.
-
-    Returns:
-        The p-value; 1 where nothing changed.
-    """
-    ups, downs = int(np.sum(differences > 0)), int(np.sum(differences < 0))
-    return float(binomtest(ups, ups + downs).pvalue) if ups + downs else 1.0
-
-
-def signed_rank_test(differences: np.ndarray) -> float:
-    """Wilcoxon's signed-rank test: whether differences are centred on zero, two-sided.
-
-    Args:
-        differences: (F,) change of each frame; those of zero are left out.
-
-    Returns:
-        The p-value; 1 where nothing changed.
-    """
-    changed = differences[differences != 0]
-    return float(wilcoxon(changed).pvalue) if changed.size else 1.0
 
 
 def _changes(
@@ -136,40 +110,47 @@ def _changes(
     spread: dict[str, np.ndarray],
     errors: dict[str, np.ndarray],
     level: float,
+    rng: np.random.Generator,
 ) -> tuple[Change, ...]:
     """All figures of one object; ``spread`` has the replicates of their differences."""
     changes = []
     for measure, figure in MEASURES.items():
         known = min(sums.frames_behind(measure) for sums in (before, after)) > 1
         interval = percentiles(spread[measure], level) if known else UNKNOWN
-        p_value = _p_value(measure, before, after, errors)
+        p_value = _p_value(measure, before, after, errors, rng)
         values = before.value(measure), after.value(measure)
         changes.append(Change(figure, *values, interval, p_value))
     return tuple(changes)
 
 
 def _p_value(
-    measure: str, before: FrameSums, after: FrameSums, errors: dict[str, np.ndarray]
+    measure: str,
+    before: FrameSums,
+    after: FrameSums,
+    errors: dict[str, np.ndarray],
+    rng: np.random.Generator,
 ) -> float:
-    """Whether a figure's change may be chance; ``errors`` as from :func:`_error_changes`."""
+    """Whether a figure's change may be chance; ``errors`` as from :func:`_error_sums`."""
     if measure in MEDIANS:
-        changes = errors[MEDIANS[measure]]
-        return signed_rank_test(changes) if changes.size else float("nan")
+        sums = errors[MEDIANS[measure]]
+        return signed_rank_test(*sums.T) if sums.size else float("nan")
+    if measure in SHARES_OF_ESTIMATES:
+        return permutation_test(before.parts[measure], after.parts[measure], rng)
     before_sum, before_count = before.parts[measure].T
     after_sum, after_count = after.parts[measure].T
     if not before_count.any() and not after_count.any():
         return float("nan")
-    if measure in COUNTED:
-        return exact_test(after_sum - before_sum)
+    if measure in RECALLS:
+        return exact_test(before_sum, after_sum)
     if not np.array_equal(before_count, after_count):
         return float("nan")  # masks that only one of the runs knows
-    return signed_rank_test(after_sum - before_sum)
+    return signed_rank_test(before_sum, after_sum)
 
 
-def _error_changes(
+def _error_sums(
     before: Sequence[Judgement], after: Sequence[Judgement], name: str, min_visibility: float
 ) -> dict[str, np.ndarray]:
-    """By error, (F,) the sum of its changes in each frame with targets that both runs found."""
+    """By error, (F, 2) its sum before and after over the targets that both found in a frame."""
     sums = defaultdict(list)
     for pair in zip(before, after, strict=True):
         found, found_after = (
@@ -182,10 +163,10 @@ def _error_changes(
         )
         both = found.keys() & found_after.keys()
         for measure in MEDIANS.values():
-            changes = [getattr(found_after[i], measure) - getattr(found[i], measure) for i in both]
-            changes = [change for change in changes if np.isfinite(change)]
-            if changes:
-                sums[measure].append(sum(changes))
+            errors = [(getattr(found[i], measure), getattr(found_after[i], measure)) for i in both]
+            errors = [pair for pair in errors if np.isfinite(pair).all()]
+            if errors:
+                sums[measure].append(np.sum(errors, axis=0))
     return {measure: np.array(sums[measure]) for measure in MEDIANS.values()}
 
 
@@ -220,36 +201,16 @@ def _check_same_truths(name: str, first: EvaluatedFrame, second: EvaluatedFrame)
         )
 
 
-def _others(first: dict[str, Any], second: dict[str, Any]) -> tuple[Change, ...]:
+def _others(first: EvaluatedRun, second: EvaluatedRun) -> tuple[Change, ...]:
     """Figures that stand in both reports."""
-    before, after = _other_values(first), _other_values(second)
-    # With and without VSD, AR means two things.
-    without_vsd = [bool((r.get("bop") or {}).get("without_vsd")) for r in (first, second)]
-    if without_vsd[0] != without_vsd[1]:
-        before.pop(AVERAGE_RECALL, None)
+    before = dict(first.figures)
+    if first.without_vsd != second.without_vsd:
+        before.pop(AVERAGE_RECALL, None)  # With and without VSD, AR means two things.
     return tuple(
-        Change(figure, before[figure], after[figure], UNKNOWN, float("nan"))
-        for figure in before
-        if figure in after
+        Change(figure, value, second.figures[figure], UNKNOWN, float("nan"))
+        for figure, value in before.items()
+        if figure in second.figures
     )
-
-
-def _other_values(report: dict[str, Any]) -> dict[Figure, float]:
-    values = {}
-    if report.get("bop"):
-        values[AVERAGE_RECALL] = report["bop"]["total"]["average_recall"]
-    if report.get("detection"):
-        values[MEAN_AVERAGE_PRECISION] = _mean(
-            report["detection"]["objects"][-1]["average_precisions"]
-        )
-    values[CALIBRATION_ERROR] = report["reliability"]["error"]
-    if report["times"]:
-        values[TIME] = report["times"]["all"]["mean"]
-    return {figure: value for figure, value in values.items() if value is not None}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
 
 
 def _gains(before: FrameSums, after: FrameSums, frames: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from casapose_ros.evaluation.reporting.tables import COLUMNS
 from casapose_ros.evaluation.statistics.bootstrap import Interval
-from casapose_ros.evaluation.summary import RECALLS
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ MEASURES = {
     )
 }
 """Figures of ``Summary`` that are compared and tested."""
-COUNTED = (*RECALLS, "wrong_rate", "absent_rate")
-"""Those that are shares of right or wrong ones."""
+SHARES_OF_ESTIMATES = ("wrong_rate", "absent_rate")
+"""Those whose denominator is the model's own choice."""
 AVERAGE_RECALL = Figure("ar", "BOP AR", True, 100, 1)
 MEAN_AVERAGE_PRECISION = Figure("map", "mAP", True, 100, 1)
 CALIBRATION_ERROR = Figure("ece", "ECE", False, 1, 3)

@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 
 from casapose_ros.errors import DatasetError
+from casapose_ros.evaluation.comparison.figures import (
+    AVERAGE_RECALL,
+    CALIBRATION_ERROR,
+    MEAN_AVERAGE_PRECISION,
+    TIME,
+    Figure,
+)
+from casapose_ros.evaluation.fingerprints import records_sha256
 from casapose_ros.evaluation.matching import Judgement, Match, Outcome, PoseErrors, TrueObject
-from casapose_ros.evaluation.records import FrameRecord, read_log
+from casapose_ros.evaluation.records import LOG_FILE, FrameRecord, read_log
 from casapose_ros.evaluation.summary import TOTAL
 
-REPORT, MATCHES, LOG = "report.json", "matches.csv", "frames.jsonl"
+FORMAT = 1
+"""Of the reports that can be read here."""
+REPORT, MATCHES = "report.json", "matches.csv"
 MEASURES = tuple(field.name for field in fields(PoseErrors))
 
 
@@ -44,7 +54,8 @@ class EvaluatedRun:
         min_visibility: Visible fraction from which a true object is a target.
         names: The objects that the model knows.
         frames: By name, in the run's order.
-        report: ``report.json`` as plain values.
+        figures: Those of the whole report, without what it does not know.
+        without_vsd: Whether its AR, if there is one, is without VSD.
     """
 
     folder: Path
@@ -53,7 +64,8 @@ class EvaluatedRun:
     min_visibility: float
     names: tuple[str, ...]
     frames: dict[str, EvaluatedFrame]
-    report: dict[str, Any]
+    figures: dict[Figure, float]
+    without_vsd: bool
 
     @property
     def title(self) -> str:
@@ -68,9 +80,11 @@ def read_run(folder: Path) -> EvaluatedRun:
         DatasetError: A file is missing or damaged, or they are not of one run.
     """
     report = _read_report(folder / REPORT)
-    records = read_log(folder / LOG)[1]
+    records = read_log(folder / LOG_FILE)[1]
     matches = _read_matches(folder / MATCHES)
     try:
+        if report["format"] != FORMAT:
+            raise ValueError(f"its format is {report['format']}, not {FORMAT}")
         origin, min_visibility = report["origin"], float(report["min_visibility"])
         run = EvaluatedRun(
             folder=folder,
@@ -82,22 +96,26 @@ def read_run(folder: Path) -> EvaluatedRun:
                 record.name: _frame(record, matches.get(record.name, []), min_visibility)
                 for record in records
             },
-            report=report,
+            figures=_figures(report),
+            without_vsd=bool((report["bop"] or {}).get("without_vsd")),
         )
+        records_of_report = origin["records_sha256"]
         frames, estimates = report["frames"], report["summaries"][-1]["estimates"]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
             f"{folder / REPORT}: not a report of this version ({error!r}); evaluate again"
         ) from error
     if (
-        len(run.frames) != frames
+        # A report that was made of records in memory alone does not name its log.
+        (records_of_report and records_of_report != records_sha256(folder / LOG_FILE))
+        or len(run.frames) != frames
         or sum(m.is_estimate for mine in matches.values() for m in mine) != estimates
         or not matches.keys() <= run.frames.keys()
         or not all(_fits(frame, run.names) for frame in run.frames.values())
     ):
         raise DatasetError(
-            f"{folder}: {REPORT}, {MATCHES} and {LOG} are not of one run, as after a second one "
-            "that was stopped; evaluate again"
+            f"{folder}: {REPORT}, {MATCHES} and {LOG_FILE} are not of one run, as after a second "
+            "one that was stopped; evaluate again"
         )
     return run
 
@@ -107,6 +125,20 @@ def _frame(record: FrameRecord, matches: list[Match], min_visibility: float) -> 
     asked_for = {t.name for t in record.truths if t.visibility >= min_visibility}
     ious = {name: iou for name, iou in record.mask_ious.items() if name in asked_for}
     return EvaluatedFrame(record.truths, Judgement(matches, ious))
+
+
+def _figures(report: dict[str, Any]) -> dict[Figure, float]:
+    """The figures of a whole report that it knows."""
+    values: dict[Figure, float | None] = {}
+    if report["bop"]:
+        values[AVERAGE_RECALL] = report["bop"]["total"]["average_recall"]
+    if report["detection"]:
+        precisions = report["detection"]["objects"][-1]["average_precisions"]
+        values[MEAN_AVERAGE_PRECISION] = None if None in precisions else np.mean(precisions)
+    values[CALIBRATION_ERROR] = report["reliability"]["error"]
+    if report["times"]:
+        values[TIME] = report["times"]["all"]["mean"]
+    return {figure: float(value) for figure, value in values.items() if value is not None}
 
 
 def _fits(frame: EvaluatedFrame, names: Sequence[str]) -> bool:

@@ -23,8 +23,8 @@ REMARKS = (
     "Difference: after less before, in the figure's unit. Tinted where p is below 0.05: blue is "
     "better, orange is worse.",
     "p: how likely so clear a difference would be if there were none; by McNemar's exact test for "
-    "shares, else by Wilcoxon's signed-rank test, both with frames as units. It is not corrected "
-    "for the number of figures.",
+    "recalls, by a permutation test for the shares of wrong and absent ones, else by Wilcoxon's "
+    "signed-rank test, all with frames as units. It is not corrected for the number of figures.",
     "Medians are of the targets that each run found itself; their p is about the targets that both "
     "found.",
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from casapose_ros.evaluation.bop19 import BopScores
+from casapose_ros.evaluation.fingerprints import records_sha256
 from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Judgement, Reference
-from casapose_ros.evaluation.records import FrameRecord
+from casapose_ros.evaluation.records import LOG_FILE, FrameRecord
 from casapose_ros.evaluation.reporting.pictures import (
     Picture,
     caption,
@@ -47,13 +48,15 @@ def report_on(
         references: By name, every object that the model knows.
         origin: What was run on what.
         min_visibility: Visible fraction from which a true object is a target.
-        out: The folder; see :func:`~casapose_ros.evaluation.reporting.writing.write_report`.
+        out: The folder, which has the log of the records already; see
+            :func:`~casapose_ros.evaluation.reporting.writing.write_report`.
         parts: Passed on to :func:`assemble`.
 
     Raises:
         OutputError: A file cannot be written.
     """
     judgements = [judge(record, references, min_visibility) for record in records]
+    origin = replace(origin, records_sha256=records_sha256(out / LOG_FILE))
     report = assemble(records, judgements, references, origin, min_visibility, **parts)
     write_report(report, draw_worst(records, judgements, sources, references, min_visibility), out)
     return report

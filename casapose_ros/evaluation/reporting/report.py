@@ -33,8 +33,8 @@ class Origin:
         created: When, as ISO 8601 text.
         parts: The split of the data set, or the names of several bags.
         network_size: (width, height) px of the network's input; None without a network.
-        model_version: Text that tells this model from others of its name, if there is any.
         weights_sha256: Of the weights, if there are any.
+        records_sha256: Of the log with the frames; empty if there is none.
         software: Versions by name.
         machine: What it ran on, text by name.
     """
@@ -44,8 +44,8 @@ class Origin:
     created: str
     parts: tuple[str, ...] = ()
     network_size: tuple[int, int] | None = None
-    model_version: str = ""
     weights_sha256: str = ""
+    records_sha256: str = ""
     software: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
 

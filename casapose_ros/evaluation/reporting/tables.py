@@ -193,7 +193,7 @@ def origin_table(report: Report) -> Grid:
     origin = report.origin
     size = origin.network_size
     facts = {
-        "model": f"{origin.model} {origin.model_version}".strip(),
+        "model": origin.model,
         "weights (SHA-256)": origin.weights_sha256,
         "data": ", ".join((origin.data, *origin.parts)),
         "frames": str(report.frames),

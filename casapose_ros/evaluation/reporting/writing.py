@@ -43,13 +43,14 @@ def write_report(report: Report, worst: Sequence[Picture], folder: Path) -> None
         OutputError: A file cannot be written.
     """
     make_folder(folder)
-    write_json(report, folder / "report.json")
     write_summary_csv(report.summaries, folder / "objects.csv")
     write_matches_csv(report.matches, folder / "matches.csv")
     charts = draw_charts(report)
     write_pictures(charts, worst, folder / PICTURES)
     with replacing(folder / "report.html") as part:
         part.write_text(page(report, charts, worst), encoding="utf-8")
+    # Last: it says of which records all of this is, and stands for a report that is complete.
+    write_json(report, folder / "report.json")
 
 
 def write_json(report: Report, path: Path) -> None:

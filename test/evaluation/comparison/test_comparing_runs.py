@@ -1,5 +1,6 @@
 """Two runs side by side, with outcomes that can be counted by hand."""
 
+import dataclasses
 import json
 import math
 
@@ -9,11 +10,7 @@ from evaluated_folders import MISSED, write_run
 from scipy.stats import binom
 
 from casapose_ros.errors import ConfigError, DatasetError
-from casapose_ros.evaluation.comparison.comparing import (
-    compare,
-    exact_test,
-    signed_rank_test,
-)
+from casapose_ros.evaluation.comparison.comparing import compare
 from casapose_ros.evaluation.comparison.figures import FIGURES, MEASURES
 from casapose_ros.evaluation.comparison.runs import read_run
 from casapose_ros.evaluation.summary import TOTAL
@@ -124,7 +121,27 @@ def test_false_positives_are_compared(comparison_of):
     comparison = comparison_of(cubes(*[WRONG] * 6, RIGHT), cubes(*[MISSED] * 6, RIGHT))
     change = change_of(comparison, "wrong")
     assert (change.before, change.after) == (pytest.approx(6 / 7), 0)
-    assert change.p_value == pytest.approx(2 / 64) and change.worsening < 0
+    assert change.p_value == pytest.approx(2 / 64, abs=0.006) and change.worsening < 0
+
+
+def test_shares_of_estimates_are_tested_as_shares(comparison_of):
+    """As many wrong ones in every frame, of fewer estimates: only the share shows it."""
+    before = [{"cube": RIGHT, "block": WRONG}] * 10
+    after = [{"cube": MISSED, "block": WRONG}] * 10
+    change = change_of(comparison_of(before, after), "wrong")
+    assert (change.before, change.after) == (0.5, 1)
+    assert change.p_value == pytest.approx(2 / 2**10, abs=0.002)
+
+
+def test_the_order_of_the_lines_does_not_matter(tmp_path):
+    """Processes write their frames as they are done."""
+    generator = np.random.default_rng(1)
+    before, after = (cubes(*generator.choice([RIGHT, WRONG], 30)) for _ in range(2))
+    first, second = (read_run(write_run(tmp_path / n, s)) for n, s in (("a", before), ("b", after)))
+    other = dataclasses.replace(first, frames=dict(reversed(first.frames.items())))
+    one, two = (compare(run, second, rng(), resamples=50) for run in (first, other))
+    assert str(one.objects) == str(two.objects)  # NaN is not equal to itself
+    assert (one.worse, one.better) == (two.worse, two.better)
 
 
 def test_a_run_that_finds_nothing_has_no_errors(comparison_of):
@@ -228,17 +245,3 @@ def test_the_seed_decides(tmp_path):
         for seed in (0, 0, 1)
     ]
     assert intervals[0] == intervals[1] != intervals[2]
-
-
-@pytest.mark.parametrize("test", [exact_test, signed_rank_test])
-def test_no_change_is_no_sign_of_one(test):
-    assert test(np.zeros(5)) == test(np.zeros(0)) == 1
-
-
-@pytest.mark.parametrize("test", [exact_test, signed_rank_test])
-def test_chance_is_seldom_taken_for_a_change(test):
-    """Of runs that do not differ, about one in twenty has p below 0.05, or fewer."""
-    generator = np.random.default_rng(2)
-    draws = generator.choice([-1.0, 0, 1], (600, 30)) * generator.uniform(0.5, 1, (600, 30))
-    low = np.mean([test(draw) < 0.05 for draw in draws])
-    assert 0.005 < low < 0.08

@@ -42,7 +42,8 @@ def test_the_figures_are_those_of_the_report(tmp_path):
     run = read_run(folder)
     judgements = [frame.judgement for frame in run.frames.values()]
     summaries = summarise(judgements, run.names, run.min_visibility)
-    for summary, written in zip(summaries, run.report["summaries"], strict=True):
+    report = json.loads((folder / "report.json").read_text())
+    for summary, written in zip(summaries, report["summaries"], strict=True):
         for name, value in dataclasses.asdict(summary).items():
             assert written[name] == (value if value == value else None), name
 
@@ -105,6 +106,48 @@ def test_files_of_two_runs_are_noticed(folder, tmp_path, name):
     (folder / name).write_bytes((other / name).read_bytes())
     with pytest.raises(DatasetError, match="are not of one run"):
         read_run(folder)
+
+
+@pytest.mark.parametrize("name", ["report.json", "frames.jsonl"])
+def test_files_of_two_runs_with_equal_counts_are_noticed(folder, tmp_path, name):
+    """Another checkpoint that finds as many objects."""
+    shifts = [{"cube": 0.002, "block": 0.05}, {"cube": MISSED}, {}, {"block": 0.3}]
+    other = write_run(tmp_path / "other", shifts)
+    (folder / name).write_bytes((other / name).read_bytes())
+    with pytest.raises(DatasetError, match="are not of one run"):
+        read_run(folder)
+
+
+def test_a_report_of_another_format(folder):
+    change_report(folder, format=2)
+    with pytest.raises(DatasetError, match="report.json: .*its format is 2, not 1"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"reliability": None},
+        {"reliability": {}},
+        {"times": {"network": {}}},
+        {"times": {"all": {"mean": "fast"}}},
+        {"bop": {"total": None}},
+        {"bop": [1]},
+        {"detection": {"objects": []}},
+        {"detection": {"objects": [{"average_precisions": None}]}},
+        {"summaries": [5]},
+        {"origin": None},
+    ],
+)
+def test_a_report_with_damaged_figures(folder, damage):
+    change_report(folder, **damage)
+    with pytest.raises(DatasetError, match="report.json: not a report of this version"):
+        read_run(folder)
+
+
+def change_report(folder, **values):
+    path = folder / "report.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_a_run_that_went_on_without_a_report(folder):

@@ -38,6 +38,18 @@ def test_json_holds_every_figure(tmp_path):
     assert values["bop"]["total"]["vsd"] is None
 
 
+def test_the_report_that_names_its_records_is_written_last(tmp_path, monkeypatch):
+    """So that a run that is stopped while it writes leaves no mixture that looks whole."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "page", stop)
+    with pytest.raises(KeyboardInterrupt):
+        writing.write_report(full_report(), worst_pictures(1), tmp_path)
+    assert (tmp_path / "matches.csv").exists() and not (tmp_path / "report.json").exists()
+
+
 def test_json_has_null_for_the_unknown(tmp_path):
     writing.write_json(made_report(frames=0), tmp_path / "report.json")
     values = json.loads((tmp_path / "report.json").read_text())
