@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import trimesh
 
 from casapose_ros.data.meshes import Mesh, ObjectSet
 from casapose_ros.data.object_sets import describe_object, write_object_set
+from casapose_ros.data.props import Props, make_props
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.scene_config import CameraConfig, SceneConfig
 from casapose_ros.errors import RenderError
@@ -51,3 +53,9 @@ def small_object_set(path: Path) -> ObjectSet:
         for i, (name, mesh) in enumerate(zip(sizes, meshes, strict=True), start=1)
     ]
     return write_object_set(path, objects, meshes)
+
+
+@functools.lru_cache(maxsize=1)
+def small_props() -> Props:
+    """Few and small textures: quick to paint."""
+    return make_props(0, textures=6, texture_px=32)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.bop import MM_PER_M, BopDataset, GroundTruth
+from casapose_ros.data.effects import jpeg
 from casapose_ros.data.frames import LabelledFrame
 from casapose_ros.errors import DatasetError
 from casapose_ros.types import CameraModel
@@ -65,8 +66,9 @@ class BopWriter:
         scene = self.scene_path(index)
         name = f"{index % FRAMES_PER_SCENE:06d}"
         if self.jpg:
-            options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            write_image(scene / "rgb" / f"{name}.jpg", frame.image[..., ::-1], options)
+            # What the camera compressed already is not compressed a second time.
+            data = frame.jpeg or jpeg(frame.image, JPEG_QUALITY)
+            _write(scene / "rgb" / f"{name}.jpg", data)
         else:
             write_image(scene / "rgb" / f"{name}.png", frame.image[..., ::-1])
         for i, mask in enumerate(frame.masks):

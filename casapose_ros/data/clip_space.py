@@ -13,6 +13,8 @@ NEAR, FAR = 0.03, 20.0
 LAMP_NEAR = 0.02
 SHADOW_REACH = 10.0
 """How far behind the casters shadows fall, in radii of their circumscribed sphere."""
+SKY_REACH = 4.0
+"""Half of how deep the view from the sky is, in the same radii."""
 
 
 def projection(camera: CameraModel) -> np.ndarray:
@@ -36,6 +38,13 @@ def widened(matrix: np.ndarray) -> np.ndarray:
     return np.diag([1 / 3, 1 / 3, 1, 1]) @ matrix
 
 
+def corner_camera(camera: CameraModel) -> CameraModel:
+    """The camera whose pixels' centres are the corners of this one's pixels: one more each way."""
+    K = camera.K.copy()
+    K[:2, 2] += 0.5
+    return CameraModel(K, camera.width + 1, camera.height + 1)
+
+
 def shadow_projection(lamp: Lamp, up: np.ndarray, spheres: np.ndarray) -> tuple[np.ndarray, float]:
     """The view from a lamp that just holds all casters.
 
@@ -47,9 +56,7 @@ def shadow_projection(lamp: Lamp, up: np.ndarray, spheres: np.ndarray) -> tuple[
     Returns:
         (4, 4) clip matrix, and the metres that the view spans at the casters.
     """
-    low = (spheres[:, :3] - spheres[:, 3:]).min(axis=0)
-    high = (spheres[:, :3] + spheres[:, 3:]).max(axis=0)
-    centre, radius = (low + high) / 2, np.linalg.norm(high - low) / 2
+    centre, radius = _enclosing(spheres)
     distance = max(np.linalg.norm(lamp.position - centre), 1.05 * radius)
     direction = (lamp.position - centre) / np.linalg.norm(lamp.position - centre)
     side = up if abs(direction @ up) < 0.99 else np.roll(up, 1)
@@ -63,6 +70,39 @@ def shadow_projection(lamp: Lamp, up: np.ndarray, spheres: np.ndarray) -> tuple[
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = R, t
     return clip @ pose, 2 * distance / zoom
+
+
+def sky_projection(
+    up: np.ndarray, spheres: np.ndarray, margin: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The parallel view straight down that holds all casters and a margin round them.
+
+    Args:
+        up: (3,) unit vector.
+        spheres: (n, 4) centre and radius of each caster, metres.
+        margin: Metres.
+
+    Returns:
+        (4, 4) clip matrix; (4,) coefficients of the metres below the highest caster; and the
+        metres that the view spans.
+    """
+    centre, radius = _enclosing(spheres)
+    R, _ = look_at(up, np.zeros(3), np.roll(up, 1))
+    height = np.array([*-up, (spheres[:, :3] @ up + spheres[:, 3]).max()])
+    reach = radius + margin
+    clip = np.zeros((4, 4))
+    clip[:2, :3] = R[:2] / reach
+    clip[:2, 3] = -R[:2] @ centre / reach
+    clip[2] = height / (SKY_REACH * reach) - [0, 0, 0, 1]
+    clip[3, 3] = 1
+    return clip, height, 2 * reach
+
+
+def _enclosing(spheres: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre and radius of a sphere round the box round all spheres."""
+    low = (spheres[:, :3] - spheres[:, 3:]).min(axis=0)
+    high = (spheres[:, :3] + spheres[:, 3:]).max(axis=0)
+    return (low + high) / 2, float(np.linalg.norm(high - low) / 2)
 
 
 def _depth_row(near: float, far: float) -> tuple[float, float]:

@@ -35,6 +35,15 @@ def create_context() -> moderngl.Context:
         raise RenderError(EGL_HELP.format(reason=error)) from error
 
 
+def device_name() -> str:
+    """What OpenGL runs on, in its own words: a graphics card, or Mesa's ``llvmpipe``."""
+    context = create_context()
+    try:
+        return context.info["GL_RENDERER"]
+    finally:
+        context.release()
+
+
 def _load_software_driver() -> None:
     """Load Mesa, where it is installed, so that it finds its own LLVM before anybody else's.
 

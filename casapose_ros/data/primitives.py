@@ -1,4 +1,7 @@
-"""Unit solids for tables and distractors: each fits a cube of edge 1 about the origin, z up."""
+"""Unit solids for distractors: each fits a cube of edge 1 about the origin, z up.
+
+Their names begin with a tilde, which no known object's name can have.
+"""
 
 from __future__ import annotations
 
@@ -6,69 +9,41 @@ import numpy as np
 
 from casapose_ros.data.meshes import Mesh
 
-TABLE = "~table"
-"""Name of the flat unit square that is stretched to a table top. No object can be called so: the
-tilde keeps an object that a user calls ``box`` apart from the distractors' shape."""
-
 
 def primitive_meshes() -> dict[str, Mesh]:
-    """The table top and the distractors' shapes by name, with texture coordinates."""
-    turn = np.linspace(0, 2 * np.pi, 33)
-    arc = np.linspace(-np.pi / 2, np.pi / 2, 17)
+    """The distractors' shapes by name, with texture coordinates."""
+    turn = np.linspace(0, 2 * np.pi, 25)
+    arc = np.linspace(-np.pi / 2, np.pi / 2, 13)
     disc = [(0, -0.5), (0.5, -0.5), (0.5, -0.5)]
     return {
-        TABLE: _table(),
-        "~box": _extruded([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]),
-        "~wedge": _extruded([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)]),
-        "~hexagon": _extruded(_polygon(6)),
-        "~ell": _extruded(
+        "~box": extruded([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]),
+        "~wedge": extruded([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)]),
+        "~hexagon": extruded(polygon(6)),
+        "~ell": extruded(
             [(-0.5, -0.5), (0.5, -0.5), (0.5, -0.1), (-0.1, -0.1), (-0.1, 0.5), (-0.5, 0.5)]
         ),
-        "~cylinder": _turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
-        "~cone": _turned([*disc, (0, 0.5)], turn),
-        "~bottle": _turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
-        "~sphere": _turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
+        "~cylinder": turned([*disc, (0.5, 0.5), (0.5, 0.5), (0, 0.5)], turn),
+        "~cone": turned([*disc, (0, 0.5)], turn),
+        "~bottle": turned([*disc, (0.5, 0.1), (0.2, 0.3), (0.2, 0.5), (0, 0.5)], turn),
+        "~sphere": turned([(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in arc], turn),
     }
 
 
-DISTRACTORS = (
-    "~box",
-    "~wedge",
-    "~hexagon",
-    "~ell",
-    "~cylinder",
-    "~cone",
-    "~bottle",
-    "~sphere",
-)
-"""Names of the solids that stand about as clutter."""
-
-
-def _table() -> Mesh:
-    """Four squares with the texture mirrored from one to the next, so that no seam shows."""
-    y, x = (a.ravel() for a in np.meshgrid([-0.5, 0, 0.5], [-0.5, 0, 0.5], indexing="ij"))
-    corner = np.array([0, 1, 3, 4])
-    triangles = np.concatenate(
-        [np.stack([corner, corner + 1, corner + 4]), np.stack([corner, corner + 4, corner + 3])],
-        axis=1,
-    ).T
-    vertices = np.stack([x, y, 0 * x], axis=1)
-    uv = 1 - 2 * np.abs(vertices[:, :2])
-    return _mesh(vertices, triangles, np.tile([0.0, 0.0, 1.0], (9, 1)), uv)
-
-
-def _polygon(sides: int) -> list[tuple[float, float]]:
+def polygon(sides: int) -> list[tuple[float, float]]:
     angles = np.arange(sides) * 2 * np.pi / sides
     return [(0.5 * np.cos(a), 0.5 * np.sin(a)) for a in angles]
 
 
-def _extruded(outline: list[tuple[float, float]]) -> Mesh:
-    """A straight prism over an outline that is seen whole from its first corner."""
+def extruded(outline: list[tuple[float, float]], from_middle: bool = False) -> Mesh:
+    """A straight prism over an outline that is seen whole from its first corner, or the origin."""
     below = [(x, y, -0.5) for x, y in outline]
     above = [(x, y, 0.5) for x, y in outline]
     n = len(outline)
     sides = [[below[i], below[(i + 1) % n], above[(i + 1) % n], above[i]] for i in range(n)]
-    return _flat_faces([[below[0], *below[:0:-1]], above, *sides])
+    lids = [[below[0], *below[:0:-1]], above]
+    if from_middle:
+        lids = [[(0.0, 0.0, lid[0][2]), *lid, lid[0]] for lid in lids]
+    return _flat_faces([*lids, *sides])
 
 
 def _flat_faces(faces: list[list[tuple[float, float, float]]]) -> Mesh:
@@ -78,7 +53,7 @@ def _flat_faces(faces: list[list[tuple[float, float, float]]]) -> Mesh:
         points = np.array(face, dtype=float)
         edge = points[1] - points[0]
         edge /= np.linalg.norm(edge)
-        normal = np.cross(edge, points[-1] - points[0])
+        normal = np.cross(edge, points[2] - points[0])
         normal /= np.linalg.norm(normal)
         start = sum(len(v) for v in vertices)
         flat = (points - points[0]) @ np.stack([edge, np.cross(normal, edge)]).T
@@ -89,7 +64,7 @@ def _flat_faces(faces: list[list[tuple[float, float, float]]]) -> Mesh:
     return _mesh(np.concatenate(vertices), triangles, np.concatenate(normals), np.concatenate(uv))
 
 
-def _turned(profile: list[tuple[float, float]], turn: np.ndarray) -> Mesh:
+def turned(profile: list[tuple[float, float]], turn: np.ndarray) -> Mesh:
     """A profile of (radius, height) turned about z; doubled points make a sharp edge."""
     points = np.array(profile, dtype=float)
     tangents = np.gradient(points, axis=0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import colorsys
+import itertools
 import json
 import multiprocessing
 import os
 import queue
 import shutil
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +19,24 @@ import cv2
 import numpy as np
 
 from casapose_ros.config import to_dict
+from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.bop_writer import BopWriter, write_image, write_json
 from casapose_ros.data.frames import LabelledFrame, render_frame
 from casapose_ros.data.meshes import load_object_set
-from casapose_ros.data.primitives import primitive_meshes
+from casapose_ros.data.props import make_props
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import load_bodies, sample_scene
 from casapose_ros.errors import CasaposeError, DatasetError, RenderError
+from casapose_ros.files import make_folder
 
 BYTES_PER_PIXEL = {"jpg": 0.6, "png": 2.2, "depth": 0.8}
 """Generous estimates for noisy images, to see beforehand whether the disk has room."""
-SHEET_COLUMNS, SHEET_ROWS, TILE = 4, 5, (256, 192)
-COLOURS = np.array([[230, 60, 60], [60, 200, 60], [70, 110, 250], [240, 200, 40]], np.uint8)
+BYTES_PER_OBJECT = 6000
+"""Of a mask and the records, whole blocks of the disk."""
+SHEET_COLUMNS, SHEET_FRAMES, TILE = 4, 20, (320, 240)
+GOLDEN = 0.618
+"""Turn of the colour circle from one object to the next that keeps all of them apart."""
 POLL_S = 0.5
 
 
@@ -66,11 +74,23 @@ class RenderJob:
         }
 
 
-def prepare(job: RenderJob, resume: bool) -> list[int]:
-    """Check everything that can be checked before hours of work.
+@dataclass(frozen=True)
+class Plan:
+    """What is left to do, and the room it takes.
 
-    Returns:
-        The frames to render.
+    Attributes:
+        indices: The frames to render.
+        needed: Bytes that they will take, generously estimated.
+        free: Bytes that the disk has.
+    """
+
+    indices: list[int]
+    needed: float
+    free: int
+
+
+def prepare(job: RenderJob, resume: bool) -> Plan:
+    """Check everything that can be checked before hours of work.
 
     Raises:
         DatasetError: The split exists and is not to be resumed, it was rendered with other
@@ -83,18 +103,25 @@ def prepare(job: RenderJob, resume: bool) -> list[int]:
     if note.exists():
         _compare(json.loads(note.read_text()), json.loads(json.dumps(job.describe())), note)
     missing = job.missing()
-    camera = job.config.camera
-    parts = ["jpg" if job.writer.jpg else "png", *(["depth"] if job.writer.depth else [])]
-    each = camera.width * camera.height * sum(BYTES_PER_PIXEL[p] for p in parts)
-    job.writer.path.mkdir(parents=True, exist_ok=True)
+    needed = len(missing) * bytes_per_frame(job)
+    make_folder(job.writer.path)
     free = shutil.disk_usage(job.writer.path).free
-    if each * len(missing) > free:
+    if needed > free:
         raise DatasetError(
-            f"{job.writer.path}: {len(missing)} frames need about {each * len(missing) / 1e9:.1f} "
-            f"GB, but only {free / 1e9:.1f} GB are free"
+            f"{job.writer.path}: {len(missing)} frames need about {needed / 1e9:.1f} GB, "
+            f"but only {free / 1e9:.1f} GB are free"
         )
     write_json(note, job.describe())
-    return missing
+    return Plan(missing, needed, free)
+
+
+def bytes_per_frame(job: RenderJob) -> float:
+    """A generous estimate, for noisy images."""
+    camera = job.config.camera
+    parts = ["jpg" if job.writer.jpg else "png", *(["depth"] if job.writer.depth else [])]
+    pixels = camera.width * camera.height
+    count = job.config.object_count[1]
+    return pixels * sum(BYTES_PER_PIXEL[p] for p in parts) + count * BYTES_PER_OBJECT
 
 
 def render_frames(job: RenderJob, indices: list[int]) -> Iterator[int]:
@@ -108,17 +135,21 @@ def iterate_frames(job: RenderJob, indices: list[int]) -> Iterator[tuple[int, La
     """Render frames one after another in this process."""
     loaded = load_bodies(load_object_set(job.objects), job.config.objects)
     bodies = [body for body, _ in loaded.values()]
-    meshes = primitive_meshes() | {name: mesh for name, (_, mesh) in loaded.items()}
+    props = make_props(job.seed)
+    meshes = props.shapes | {name: mesh for name, (_, mesh) in loaded.items()}
     camera = job.config.camera
     with Renderer(camera.width, camera.height, meshes) as renderer:
         for index in indices:
             for_scene, for_effects = np.random.default_rng([job.seed, index]).spawn(2)
-            scene = sample_scene(for_scene, job.config, bodies)
-            yield index, render_frame(renderer, scene, job.config.effects, for_effects)
+            scene = sample_scene(for_scene, job.config, bodies, props)
+            yield (
+                index,
+                render_frame(renderer, scene, job.config.effects, for_effects, job.writer.depth),
+            )
 
 
 def render_parallel(
-    job: RenderJob, indices: list[int], workers: int, done: Callable[[], None]
+    job: RenderJob, indices: list[int], jobs: int, done: Callable[[], None]
 ) -> None:
     """Render and write frames in several processes; ``done`` is called after each frame.
 
@@ -127,8 +158,12 @@ def render_parallel(
     """
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    shares = [indices[i::workers] for i in range(workers)]
-    processes = [context.Process(target=_work, args=(job, s, results)) for s in shares if s]
+    shares = [indices[i::jobs] for i in range(jobs)]
+    processes = [
+        context.Process(target=_work, args=(job, share, results, number == 0))
+        for number, share in enumerate(shares)
+        if share
+    ]
     for process in processes:
         process.start()
     try:
@@ -147,26 +182,44 @@ def finish(job: RenderJob) -> Path:
     """Complete the data set and draw its contact sheet; returns the sheet's path."""
     job.writer.finish(job.config.camera.model(), job.objects)
     path = job.writer.path / job.writer.split / "contact_sheet.png"
-    write_image(path, contact_sheet(job)[..., ::-1])
+    frames = itertools.islice(BopDataset(job.writer.path, job.writer.split), SHEET_FRAMES)
+    tiles = [
+        _tile(f.load_image(), [(t.bop_id, f.load_mask(i)) for i, t in enumerate(f.objects)])
+        for f in frames
+    ]
+    _write_sheet(tiles, path)
     return path
 
 
-def contact_sheet(job: RenderJob) -> np.ndarray:
-    """(h, w, 3) uint8 RGB: the first frames, each above its masks."""
-    count = min(SHEET_COLUMNS * SHEET_ROWS, job.frames)
-    tiles = []
-    for _, frame in iterate_frames(job, list(range(count))):
-        labelled = frame.image // 3
-        for i, mask in enumerate(frame.masks):
-            labelled[mask] = labelled[mask] + COLOURS[i % len(COLOURS)] // 3 * 2
-        pair = (cv2.resize(x, TILE, interpolation=cv2.INTER_AREA) for x in (frame.image, labelled))
-        tiles.append(np.concatenate(list(pair)))
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % SHEET_COLUMNS)
+def preview(job: RenderJob, path: Path) -> None:
+    """Render the first frames into a contact sheet and nothing else."""
+    indices = list(range(min(SHEET_FRAMES, job.frames)))
+    tiles = [
+        _tile(f.image, [(t.bop_id, m) for t, m in zip(f.truths, f.masks, strict=True)])
+        for _, f in iterate_frames(job, indices)
+    ]
+    _write_sheet(tiles, path)
+
+
+def _write_sheet(tiles: list[np.ndarray], path: Path) -> None:
+    tiles = tiles + [np.zeros_like(tiles[0])] * (-len(tiles) % SHEET_COLUMNS)
     rows = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, len(tiles), SHEET_COLUMNS)]
-    return np.vstack(rows)
+    write_image(path, np.vstack(rows)[..., ::-1])
 
 
-def _work(job: RenderJob, indices: list[int], results: multiprocessing.Queue) -> None:
+def _tile(image: np.ndarray, masks: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """(2 h, w, 3) uint8 RGB: the image above the same with its objects in their colours."""
+    labelled = image // 3
+    for bop_id, mask in masks:
+        colour = 170 * np.array(colorsys.hsv_to_rgb(bop_id * GOLDEN % 1, 0.8, 1))
+        labelled[mask] = labelled[mask] + colour.astype(np.uint8)
+    pair = [cv2.resize(x, TILE, interpolation=cv2.INTER_AREA) for x in (image, labelled)]
+    return np.concatenate(pair)
+
+
+def _work(job: RenderJob, indices: list[int], results: multiprocessing.Queue, speaks: bool) -> None:
+    if not speaks:  # all would say the same about the meshes
+        warnings.simplefilter("ignore")
     # One thread each: the processes already fill the cores. Read when Mesa starts.
     os.environ["LP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)

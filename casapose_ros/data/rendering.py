@@ -1,8 +1,9 @@
 """Drawing a stage with OpenGL and no window: software (Mesa llvmpipe) or a GPU through EGL.
 
-Three passes. Labels and depth are drawn at the image's own resolution and sampled exactly at the
-pixel centres, so masks are never blended; the colour is multisampled; silhouettes give the pixels
-an object would have with nothing in front, also beyond the image's border.
+Everything is sampled at the pixels' centres: labels are exact, and masks are never blended. For
+smooth outlines the instances' labels alone are sampled at the pixels' corners too; see
+``antialiasing``. The floor needs no more samples: its texture is filtered, its light smooth, its
+edge computed.
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import moderngl
 import numpy as np
 
 from casapose_ros.data import shaders
-from casapose_ros.data.clip_space import NEAR, projection, shadow_projection, widened
+from casapose_ros.data.antialiasing import composed
+from casapose_ros.data.clip_space import NEAR, corner_camera, projection, widened
+from casapose_ros.data.floor import Floor
+from casapose_ros.data.instances import PAINTS, InstanceDrawer
+from casapose_ros.data.lights import bind_maps, set_lights
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.opengl import create_context
+from casapose_ros.data.sampling_grids import SamplingGrid
+from casapose_ros.data.shadows import ShadowMaps
 from casapose_ros.data.stage import Instance, Stage
-from casapose_ros.data.uploading import as_bytes, upload_mesh, upload_texture
+from casapose_ros.data.uploading import TextureCache
 from casapose_ros.errors import RenderError
 from casapose_ros.types import CameraModel
 
-SHADOW_SIZE = 512
 MAX_INSTANCES = 255
+CELL_TEXELS = 5.0
+"""How large cells of a coarser mesh may be in shadow maps, which are blurred anyway."""
 NO_BOX = (-1, -1, -1, -1)
 """BOP's box of something that has no pixels."""
-BOX_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,11 @@ class Drawing:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8, 1 + index of the instance seen at the pixel's centre, 0 background.
-        depth: (H, W) float32 metres along the optical axis, 0 where there is background.
+        labels: (H, W) uint8, 1 + index of the instance seen at the pixel's centre, 0 elsewhere.
     """
 
     image: np.ndarray
     labels: np.ndarray
-    depth: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,12 @@ class Renderer:
         self.width, self.height = width, height
         self._context = create_context()
         self._context.front_face = "cw"  # seen in an image whose rows run down
-        program = self._context.program
-        self._colour = program(shaders.COLOUR_VERTEX, shaders.COLOUR_FRAGMENT)
-        self._label = program(shaders.DEPTH_VERTEX, shaders.LABEL_FRAGMENT)
-        self._shadow = program(shaders.DEPTH_VERTEX, shaders.SHADOW_FRAGMENT)
-        background = program(shaders.BACKGROUND_VERTEX, shaders.BACKGROUND_FRAGMENT)
-        self._background = self._context.vertex_array(background, [])
-        self._colour["surface"], self._colour["shadow_map"] = 0, 1
+        textures = TextureCache(self._context)
+        self._maps = ShadowMaps(self._context, self._draw_casters)
+        self._drawer = InstanceDrawer(self._context, textures, meshes, self._maps.programs)
+        shared = {name: self._drawer.programs[name] for name in ("shadow", "sky", "depth")}
+        self._floor = Floor(self._context, (width, height), textures, shared)
         self._create_targets()
-        programs = {"colour": self._colour, "label": self._label, "shadow": self._shadow}
-        self._meshes = {
-            name: upload_mesh(self._context, programs, mesh) for name, mesh in meshes.items()
-        }
 
     def __enter__(self) -> Renderer:
         return self
@@ -105,10 +103,32 @@ class Renderer:
                 instances or lamps, or a mesh is unknown.
         """
         self._check(stage, camera)
-        to_clip = projection(camera)
         with self._context:  # another renderer may have drawn last
-            labels, depth = self._draw_labels(stage, to_clip)
-            return Drawing(self._draw_colour(stage, to_clip), labels, depth)
+            seen = self._maps.update(stage, self._drawer.spheres(stage))
+            set_lights(self._lit_programs, stage, seen)
+            behind = self._floor.draw(stage, camera, self._maps)
+            lit, labels = self._draw_centres(stage, camera)
+            corner_labels = self._draw_corners(stage, camera)
+            return Drawing(composed(behind, lit, labels, corner_labels), labels)
+
+    def depth(self, stage: Stage, camera: CameraModel) -> np.ndarray:
+        """(H, W) float32 metres along the optical axis at the pixels' centres, 0 where nothing is.
+
+        Raises:
+            RenderError: As :meth:`draw`.
+        """
+        self._check(stage, camera)
+        with self._context:
+            self._depth.use()
+            self._depth.clear()
+            self._context.enable_only(moderngl.DEPTH_TEST)
+            self._drawer.set_view(projection(camera), "depth")
+            for instance in stage.instances:
+                self._drawer.draw(instance, "depth", self._drawer.resolution(instance, camera))
+            if stage.floor:
+                self._floor.draw_table("depth", stage)
+            data = self._depth.read(components=1, alignment=1, dtype="f4")
+        return np.frombuffer(data, np.float32).reshape(self.height, self.width)
 
     def silhouette(self, instance: Instance, camera: CameraModel) -> Silhouette:
         """Count the pixels of one instance (camera's frame) as if nothing stood in front."""
@@ -121,38 +141,27 @@ class Renderer:
             self._canvas.use()
             self._canvas.clear(viewport=viewport)
             self._context.enable_only(moderngl.NOTHING)
-            self._label["label"] = 1.0
-            self._label["to_clip"].write(as_bytes(widened(projection(camera)).T))
-            self._place(self._label, instance)
-            self._meshes[instance.mesh].passes["label"].render()
-            data = self._canvas.read(viewport=viewport, components=1, alignment=1)
-        mask = np.frombuffer(data, np.uint8).reshape(height, width) > 0
+            self._drawer.set_view(widened(projection(camera)), "label")
+            self._drawer.programs["label"]["label"] = 1.0
+            self._drawer.draw(instance, "label", self._drawer.resolution(instance, camera))
+            mask = _bytes(self._canvas, viewport) > 0
         if not mask.any():
             return Silhouette(0, NO_BOX)
         left, top, w, h = mask_box(mask)
-        return Silhouette(int(mask.sum()), (x + left, y + top, w, h))
+        return Silhouette(int(np.count_nonzero(mask)), (x + left, y + top, w, h))
 
     def _create_targets(self) -> None:
         context, size = self._context, (self.width, self.height)
-        samples = min(4, context.max_samples)
-        self._multisampled = context.framebuffer(
-            [context.renderbuffer(size, 4, samples=samples)],
-            context.depth_renderbuffer(size, samples=samples),
-        )
-        self._resolved = context.framebuffer([context.renderbuffer(size, 4)])
-        self._labels = context.framebuffer(
-            [context.renderbuffer(size, 1), context.renderbuffer(size, 1, dtype="f4")],
-            context.depth_renderbuffer(size),
-        )
-        self._canvas = context.framebuffer(
-            [context.renderbuffer((3 * self.width, 3 * self.height), 1)]
-        )
-        shadow_size = (SHADOW_SIZE, SHADOW_SIZE)
-        self._shadow_map = context.texture(shadow_size, 2, dtype="f4")
-        self._shadow_map.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._shadow_target = context.framebuffer(
-            [self._shadow_map], context.depth_renderbuffer(shadow_size)
-        )
+        buffer, depth = context.renderbuffer, context.depth_renderbuffer
+        lit = context.program(shaders.WHOLE_IMAGE_VERTEX, shaders.LIT_FRAGMENT)
+        bind_maps(lit)
+        self._lit_programs = [lit, self._floor.light_program]
+        lighting = context.vertex_array(lit, [])
+        self._centres = SamplingGrid(context, size, lighting)
+        larger = (self.width + 1, self.height + 1)
+        self._corners = context.framebuffer([buffer(larger, 1)], depth(larger))
+        self._depth = context.framebuffer([buffer(size, 1, dtype="f4")], depth(size))
+        self._canvas = context.framebuffer([buffer((3 * self.width, 3 * self.height), 1)])
 
     def _check_camera(self, camera: CameraModel) -> None:
         if camera.is_distorted:
@@ -171,123 +180,43 @@ class Renderer:
                 f"got {len(stage.instances)} and {len(stage.lamps)}"
             )
         for instance in stage.instances:
-            if instance.mesh not in self._meshes:
-                raise RenderError(
-                    f"no mesh {instance.mesh!r}; known: {', '.join(sorted(self._meshes))}"
-                )
+            self._drawer.check(instance)
 
-    def _draw_labels(self, stage: Stage, to_clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self._labels.use()
-        self._labels.clear()
-        self._context.enable_only(moderngl.DEPTH_TEST)
-        self._label["to_clip"].write(as_bytes(to_clip.T))
-        for index, instance in enumerate(stage.instances):
-            self._label["label"] = (index + 1) / 255.0
-            self._place(self._label, instance)
-            self._meshes[instance.mesh].passes["label"].render()
-        shape = (self.height, self.width)
-        labels = self._labels.read(components=1, alignment=1)
-        depth = self._labels.read(components=1, attachment=1, dtype="f4")
-        return (
-            np.frombuffer(labels, np.uint8).reshape(shape),
-            np.frombuffer(depth, np.float32).reshape(shape),
-        )
+    def _draw_centres(self, stage: Stage, camera: CameraModel) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 4) RGB of the lit instances, and (H, W) their labels."""
+        drawer = self._drawer
+        drawer.set_view(projection(camera), *PAINTS)
 
-    def _draw_colour(self, stage: Stage, to_clip: np.ndarray) -> np.ndarray:
-        self._draw_shadows(stage)
-        self._multisampled.use()
-        self._multisampled.clear()
-        self._context.enable_only(moderngl.NOTHING)
-        background = upload_texture(self._context, stage.background)
-        background.use(0)
-        self._background.render(vertices=3)
-        background.release()
+        def draw() -> None:
+            for index in _from_near(stage):
+                instance = stage.instances[index]
+                drawer.draw_surface(instance, index + 1, drawer.resolution(instance, camera))
+
+        self._maps.use()
+        self._centres.draw(camera, draw)
+        return self._centres.image(), self._centres.labels()
+
+    def _draw_corners(self, stage: Stage, camera: CameraModel) -> np.ndarray:
+        """(H + 1, W + 1) labels."""
+        drawer = self._drawer
+        self._corners.use()
+        self._corners.clear()
         self._context.enable_only(moderngl.DEPTH_TEST)
-        self._shadow_map.use(1)
-        self._set_lights(stage)
-        self._colour["to_clip"].write(as_bytes(to_clip.T))
-        casters = 0
+        drawer.set_view(projection(corner_camera(camera)), "label")
+        for index in _from_near(stage):
+            instance = stage.instances[index]
+            drawer.programs["label"]["label"] = (index + 1) / 255.0
+            drawer.draw(instance, "label", drawer.resolution(instance, camera))
+        return _bytes(self._corners)
+
+    def _draw_casters(self, stage: Stage, name: str, texel: float) -> None:
         for instance in stage.instances:
-            self._draw_instance(instance, casters if instance.casts_shadow else -1)
-            casters += instance.casts_shadow
-        self._context.copy_framebuffer(self._resolved, self._multisampled)
-        data = self._resolved.read(components=3, alignment=1)
-        return np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
-
-    def _draw_instance(self, instance: Instance, own_occluder: int) -> None:
-        mesh = self._meshes[instance.mesh]
-        texture = mesh.texture
-        if instance.texture is not None:
-            texture = upload_texture(self._context, instance.texture)
-        if texture is not None:
-            texture.use(0)
-        self._colour["textured"] = texture is not None
-        self._colour["specular"] = instance.specular
-        self._colour["shininess"] = instance.shininess
-        self._colour["own_occluder"] = own_occluder
-        self._place(self._colour, instance)
-        # The far side of a closed surface is never seen: shading it would cost half the time.
-        toggle = self._context.enable if mesh.closed else self._context.disable
-        toggle(moderngl.CULL_FACE)
-        mesh.passes["colour"].render()
-        if instance.texture is not None:
-            texture.release()
-
-    def _set_lights(self, stage: Stage) -> None:
-        program = self._colour
-        for name in ("up", "focus", "sky", "ground"):
-            program[name].write(as_bytes(getattr(stage, name)))
-        program["num_lamps"] = len(stage.lamps)
-        positions, colours = (np.zeros((shaders.MAX_LAMPS, 3)) for _ in range(2))
-        for i, lamp in enumerate(stage.lamps):
-            positions[i], colours[i] = lamp.position, lamp.colour
-        program["lamp_position"].write(as_bytes(positions))
-        program["lamp_colour"].write(as_bytes(colours))
-        spheres = [self._sphere(i) for i in stage.instances if i.casts_shadow]
-        spheres = spheres[: shaders.MAX_OCCLUDERS]
-        program["num_occluders"] = len(spheres)
-        padding = [np.zeros(4)] * (shaders.MAX_OCCLUDERS - len(spheres))
-        program["occluders"].write(as_bytes(np.stack(spheres + padding)))
-
-    def _draw_shadows(self, stage: Stage) -> None:
-        """Fill the shadow map of the first lamp and blur it by the shadows' softness."""
-        casters = [self._sphere(i, True) for i in stage.instances if i.casts_shadow]
-        if not casters or not stage.lamps:
-            self._shadow_map.write(as_bytes(np.full((SHADOW_SIZE, SHADOW_SIZE, 2), 1e6)))
-            self._colour["to_shadow"].write(as_bytes(np.eye(4)))
-            return
-        to_shadow, width = shadow_projection(stage.lamps[0], stage.up, np.stack(casters))
-        self._shadow_target.use()
-        self._shadow_target.clear(1e3, 1e6)
-        self._context.enable_only(moderngl.DEPTH_TEST)
-        self._shadow["to_clip"].write(as_bytes(to_shadow.T))
-        for instance in stage.instances:
-            self._place(self._shadow, instance)
-            self._meshes[instance.mesh].passes["shadow"].render()
-        reach = 1 + 2 * round(stage.shadow_blur / width * SHADOW_SIZE)
-        moments = np.frombuffer(self._shadow_map.read(), np.float32)
-        moments = moments.reshape(SHADOW_SIZE, SHADOW_SIZE, 2)
-        self._shadow_map.write(cv2.blur(moments, (reach, reach)))
-        self._colour["to_shadow"].write(as_bytes(to_shadow.T))
-
-    def _sphere(self, instance: Instance, circumscribed: bool = False) -> np.ndarray:
-        """(4,) centre and radius, metres: about the bounding box, or about its mean extent."""
-        mesh = self._meshes[instance.mesh]
-        centre = instance.R_ref_obj @ ((mesh.low + mesh.high) / 2 * instance.scale)
-        half = (mesh.high - mesh.low) / 2 * instance.scale
-        radius = np.linalg.norm(half) if circumscribed else half.mean()
-        return np.append(centre + instance.t_ref_obj, radius)
-
-    def _place(self, program: moderngl.Program, instance: Instance) -> None:
-        program["rotation"].write(as_bytes(np.asarray(instance.R_ref_obj).T))
-        program["translation"].write(as_bytes(instance.t_ref_obj))
-        program["scale"].write(as_bytes(instance.scale))
+            self._drawer.draw(instance, name, CELL_TEXELS * texel)
+        self._floor.draw_endless(name, stage)
 
     def _pixel_box(self, instance: Instance, camera: CameraModel) -> tuple[int, int, int, int]:
         """(x, y, width, height) px around the projected bounding box, cut at the canvas."""
-        mesh = self._meshes[instance.mesh]
-        corners = (mesh.low + BOX_CORNERS * (mesh.high - mesh.low)) * instance.scale
-        points = corners @ np.asarray(instance.R_ref_obj).T + instance.t_ref_obj
+        points = self._drawer.box_corners(instance)
         low = np.array([-self.width, -self.height])
         high = np.array([2 * self.width, 2 * self.height])
         if points[:, 2].min() > NEAR:
@@ -298,6 +227,11 @@ class Renderer:
         return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
+def _from_near(stage: Stage) -> np.ndarray:
+    """Order of the instances that hides most of them before they are drawn."""
+    return np.argsort([np.linalg.norm(i.t_ref_obj) for i in stage.instances])
+
+
 def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
     """(x, y, width, height) px of the True pixels of (H, W); all -1 if there are none."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
@@ -305,3 +239,12 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
         return NO_BOX
     x, y = int(columns[0]), int(rows[0])
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
+def _bytes(
+    target: moderngl.Framebuffer, viewport: tuple[int, int, int, int] | None = None
+) -> np.ndarray:
+    """(h, w) uint8 of a target of one component, or of (x, y, w, h) px of it."""
+    width, height = target.size if viewport is None else viewport[2:]
+    data = target.read(viewport=viewport, components=1, alignment=1)
+    return np.frombuffer(data, np.uint8).reshape(height, width)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from casapose_ros.data.effects import EffectsConfig
+from casapose_ros.data.materials import RecolourConfig
 from casapose_ros.data.ranges import check_ranges
 from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel
@@ -37,8 +38,8 @@ class LightConfig:
 
     Attributes:
         ambient: Light from all around.
-        key: Strength of the lamp that casts the shadows.
-                fill_count: Number of further lamps, without shadows; at most 3.
+        key: Strength of the brightest lamp.
+        fill_count: Number of further lamps; at most 3. The first of them casts shadows, too.
         fill: Strength of each of them.
         elevation_deg: Heights of all lamps above the table, seen from the objects.
         distance_m: Their distances; far lamps act like the sun.
@@ -78,11 +79,26 @@ class SceneConfig:
         centre_margin_px: Least distance of an object's projected origin from the image border.
         other_face_probability: How often an object rests on another face than the one below it
             in its own frame; 0 means always upright.
+        leaning_probability: How often an object or distractor is tilted and touches another one.
+        lean_deg: How far it is tilted.
+        stacked_probability: How often it stands on others; where that does not work, it stands.
+        floating_probability: How often it hangs in the air.
+        float_tilt_deg: How far what floats is tilted.
+        float_height_m: How far it is above what is below it.
         distractor_count: Random solids among the objects.
         distractor_size_m: Extent of a distractor along each of its axes.
-        table_size_m: Edge of the square table; beyond it there is background.
-        specular: Strength of highlights.
-        shininess: Exponent of highlights.
+        scattered_probability: How often a distractor is somewhere on the table instead of beside
+            the objects.
+        scatter_m: How far from the middle it then is.
+        sheet_count: Printed sheets that lie on the table, below all else.
+        sheet_size_m: Their edges.
+        table_size_m: Edges of the table; beyond it there is background.
+        pattern_m: Size of the table's pattern before it repeats.
+        specular: Strength of highlights and reflections of the known objects.
+        shininess: Exponent of their highlights.
+        furniture_specular: Strength of highlights and reflections of all else.
+        furniture_shininess: Exponent of their highlights.
+        recolour: Variation of the known objects' colours.
         camera: The camera.
         light: Lamps and shadows.
         effects: What the camera does to the image.
@@ -97,11 +113,25 @@ class SceneConfig:
     spacing: tuple[float, float] = (0.6, 1.3)
     centre_margin_px: float = 20.0
     other_face_probability: float = 0.0
+    leaning_probability: float = 0.0
+    lean_deg: tuple[float, float] = (10.0, 45.0)
+    stacked_probability: float = 0.0
+    floating_probability: float = 0.0
+    float_tilt_deg: tuple[float, float] = (0.0, 180.0)
+    float_height_m: tuple[float, float] = (0.0, 0.15)
     distractor_count: tuple[int, int] = (0, 3)
     distractor_size_m: tuple[float, float] = (0.02, 0.1)
+    scattered_probability: float = 0.0
+    scatter_m: tuple[float, float] = (0.2, 0.6)
+    sheet_count: tuple[int, int] = (0, 0)
+    sheet_size_m: tuple[float, float] = (0.05, 0.35)
     table_size_m: tuple[float, float] = (0.8, 3.0)
+    pattern_m: tuple[float, float] = (0.3, 2.0)
     specular: tuple[float, float] = (0.0, 0.3)
     shininess: tuple[float, float] = (5.0, 60.0)
+    furniture_specular: tuple[float, float] = (0.0, 0.5)
+    furniture_shininess: tuple[float, float] = (5.0, 100.0)
+    recolour: RecolourConfig = field(default_factory=RecolourConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     light: LightConfig = field(default_factory=LightConfig)
     effects: EffectsConfig = field(default_factory=EffectsConfig)
@@ -116,3 +146,9 @@ class SceneConfig:
             )
         if self.distance_m[0] <= 0:
             raise ConfigError(f"distance_m: must be positive, got {self.distance_m}")
+        chances = (self.leaning_probability, self.stacked_probability, self.floating_probability)
+        if sum(chances) > 1:
+            raise ConfigError(
+                "leaning_, stacked_ and floating_probability exclude each other: their sum must "
+                f"be at most 1, got {sum(chances):g}"
+            )

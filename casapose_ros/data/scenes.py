@@ -6,13 +6,12 @@ the camera's optical frame.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
-from casapose_ros.data.footprints import resting_rotations
 from casapose_ros.data.furnishing import furnish
 from casapose_ros.data.meshes import Mesh, ObjectSet
 from casapose_ros.data.placement import (
@@ -22,8 +21,11 @@ from casapose_ros.data.placement import (
     in_range,
     place_objects,
 )
+from casapose_ros.data.props import Props
+from casapose_ros.data.resting import resting_rotations, surface_points
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.stage import Stage
+from casapose_ros.data.surfaces import with_outward_faces
 from casapose_ros.data.viewpoints import View, aim, centres_in_image, viewpoint
 from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel, ObjectModel
@@ -57,6 +59,9 @@ class Scene:
 def load_bodies(object_set: ObjectSet, names: Sequence[str] = ()) -> dict[str, tuple[Body, Mesh]]:
     """The named objects of a set (all of them if no name is given), with their meshes.
 
+    Warns:
+        UserWarning: Faces of a mesh look inwards; the message says what is done about it.
+
     Raises:
         ConfigError: A name is not in the set.
     """
@@ -66,13 +71,18 @@ def load_bodies(object_set: ObjectSet, names: Sequence[str] = ()) -> dict[str, t
             raise ConfigError(f"no object {name!r} in {object_set.path}; it has {', '.join(known)}")
     chosen = {}
     for name in names or known:
-        mesh = object_set.mesh(known[name])
-        hull = mesh.vertices[ConvexHull(mesh.vertices).vertices]
-        chosen[name] = Body(known[name], hull, resting_rotations(hull)), mesh
+        mesh, fault = with_outward_faces(object_set.mesh(known[name]))
+        if fault:
+            warnings.warn(f"{object_set.mesh_path(known[name])}: {fault}", stacklevel=2)
+        radius = float(np.linalg.norm(mesh.vertices[:, :2], axis=1).max())
+        body = Body(known[name], surface_points(mesh), resting_rotations(mesh.vertices), radius)
+        chosen[name] = body, mesh
     return chosen
 
 
-def sample_scene(rng: np.random.Generator, config: SceneConfig, bodies: Sequence[Body]) -> Scene:
+def sample_scene(
+    rng: np.random.Generator, config: SceneConfig, bodies: Sequence[Body], props: Props
+) -> Scene:
     """Draw one scene.
 
     Raises:
@@ -90,7 +100,7 @@ def sample_scene(rng: np.random.Generator, config: SceneConfig, bodies: Sequence
         roll = np.radians(rng.uniform(*config.roll_deg))
         view = aim(camera, eye, placed.centre, roll, pixel)
         if centres_in_image(placed.instances, camera, view, config.centre_margin_px):
-            return _seen(camera, placed, furnish(rng, config, placed, eye[None]), view)
+            return _seen(camera, placed, furnish(rng, config, props, placed, eye[None]), view)
     raise _no_room(config)
 
 
@@ -103,18 +113,23 @@ class MovingScene:
         rng: Source of chance; used here only, not by :meth:`at`.
         config: Ranges; every object keeps them at all times.
         bodies: The objects to choose from.
+        props: What to furnish the scene with.
 
     Raises:
         ConfigError: The ranges leave no room for that many objects.
     """
 
     def __init__(
-        self, rng: np.random.Generator, config: SceneConfig, bodies: Sequence[Body]
+        self,
+        rng: np.random.Generator,
+        config: SceneConfig,
+        bodies: Sequence[Body],
+        props: Props,
     ) -> None:
         self._camera = config.camera.model()
         self._placed, self._orbit = self._place(rng, config, bodies)
         eyes = np.stack([self._orbit.eye(t) for t in ORBIT_TIMES])
-        self._world = furnish(rng, config, self._placed, eyes)
+        self._world = furnish(rng, config, props, self._placed, eyes)
 
     def at(self, seconds: float) -> Scene:
         """What the camera sees at a time; repeats after ``ORBIT_PERIOD_S``."""

@@ -1,6 +1,6 @@
-"""What the renderer draws: instances of meshes, lamps and a background, in one frame of reference.
+"""What the renderer draws: instances of meshes, a floor, lamps, in one frame of reference.
 
-A stage is sampled in world coordinates (table plane z = 0, z up) and moved into the camera's
+A stage is sampled in world coordinates (floor plane z = 0, z up) and moved into the camera's
 optical frame before it is drawn; see :meth:`Stage.moved`. Metres throughout.
 """
 
@@ -12,6 +12,28 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Material:
+    """How a surface is coloured and shines.
+
+    Attributes:
+        texture: (h, w, 3) uint8 RGB that replaces the mesh's own, or None. The same array gives
+            the same texture: it is uploaded once.
+        recolour: (3, 3) matrix from the texture's RGB (or the mesh's own colours) to the one seen.
+        uv_scale: Repetitions of the texture over its natural extent, (u, v).
+        uv_offset: (2,) where it starts.
+        specular: Strength of highlights and reflections, 0 (matte) to about 1.
+        shininess: Exponent of the highlight.
+    """
+
+    texture: np.ndarray | None = None
+    recolour: np.ndarray = field(default_factory=lambda: np.eye(3))
+    uv_scale: np.ndarray = field(default_factory=lambda: np.ones(2))
+    uv_offset: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    specular: float = 0.1
+    shininess: float = 20.0
+
+
+@dataclass(frozen=True)
 class Instance:
     """One mesh standing somewhere.
 
@@ -20,20 +42,31 @@ class Instance:
         R_ref_obj: (3, 3) rotation of the object in the stage's frame.
         t_ref_obj: (3,) translation, metres.
         scale: (3,) factors along the mesh's own axes; known objects keep ones.
-        texture: (h, w, 3) uint8 RGB that replaces the mesh's own, or None.
-        specular: Strength of the highlight, 0 (matte) to about 1.
-        shininess: Exponent of the highlight.
-        casts_shadow: False for the table, which only receives.
+        material: Colour and shine.
     """
 
     mesh: str
     R_ref_obj: np.ndarray
     t_ref_obj: np.ndarray
     scale: np.ndarray = field(default_factory=lambda: np.ones(3))
-    texture: np.ndarray | None = None
-    specular: float = 0.1
-    shininess: float = 20.0
-    casts_shadow: bool = True
+    material: Material = field(default_factory=Material)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A flat rectangle on the floor plane: the table top itself, or paper lying on it.
+
+    Attributes:
+        R_ref_sheet: (3, 3) rotation; the sheet's z axis is the floor's normal.
+        t_ref_sheet: (3,) metres, its middle.
+        size: (2,) metres along its x and y.
+        material: Colour and shine; the texture is mirrored from one repetition to the next.
+    """
+
+    R_ref_sheet: np.ndarray
+    t_ref_sheet: np.ndarray
+    size: np.ndarray
+    material: Material = field(default_factory=Material)
 
 
 @dataclass(frozen=True)
@@ -55,37 +88,39 @@ class Stage:
 
     Attributes:
         instances: Up to 255; known objects first by convention.
-        lamps: Up to four; the first one casts shadows.
+        floor: Sheets in one plane, each over those before it. The floor is behind all instances:
+            the camera is above it, and nothing is below.
+        lamps: Up to four; the first two cast shadows.
         up: (3,) unit vector away from the ground.
         focus: (3,) metres, the point whose brightness ``Lamp.colour`` states.
-        sky: (3,) linear RGB ambient light from above.
+        sky: (3,) linear RGB ambient light from above; what stands about shades it.
         ground: (3,) linear RGB ambient light from below.
-        background: (h, w, 3) uint8 RGB stretched over the image behind everything.
+        background: What fills the image behind everything, unlit; its texture is stretched.
         shadow_blur: Half-width of the shadows' edge in metres.
     """
 
     instances: tuple[Instance, ...]
+    floor: tuple[Sheet, ...]
     lamps: tuple[Lamp, ...]
     up: np.ndarray
     focus: np.ndarray
     sky: np.ndarray
     ground: np.ndarray
-    background: np.ndarray
+    background: Material
     shadow_blur: float = 0.004
 
     def moved(self, R: np.ndarray, t: np.ndarray) -> Stage:
         """The same stage after p -> R p + t, for example into the camera's frame."""
-
-        def place(instance: Instance) -> Instance:
-            return replace(
-                instance,
-                R_ref_obj=R @ instance.R_ref_obj,
-                t_ref_obj=R @ instance.t_ref_obj + t,
-            )
-
         return replace(
             self,
-            instances=tuple(place(i) for i in self.instances),
+            instances=tuple(
+                replace(i, R_ref_obj=R @ i.R_ref_obj, t_ref_obj=R @ i.t_ref_obj + t)
+                for i in self.instances
+            ),
+            floor=tuple(
+                replace(s, R_ref_sheet=R @ s.R_ref_sheet, t_ref_sheet=R @ s.t_ref_sheet + t)
+                for s in self.floor
+            ),
             lamps=tuple(replace(lamp, position=R @ lamp.position + t) for lamp in self.lamps),
             up=R @ self.up,
             focus=R @ self.focus + t,

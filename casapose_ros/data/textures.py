@@ -11,6 +11,9 @@ import math
 import cv2
 import numpy as np
 
+SOFTNESS_PX = 0.8
+"""Patterns with hard edges would show their pixels when they are enlarged."""
+
 
 def random_colour(rng: np.random.Generator) -> np.ndarray:
     """(3,) float32 RGB in 0..255; greys and pastels as often as saturated colours."""
@@ -21,7 +24,7 @@ def random_colour(rng: np.random.Generator) -> np.ndarray:
 def random_texture(rng: np.random.Generator, size: int = 256) -> np.ndarray:
     """One of all the patterns below, with some grain over it."""
     pattern = PATTERNS[rng.integers(len(PATTERNS))]
-    image = pattern(rng, size)
+    image = cv2.GaussianBlur(pattern(rng, size), (0, 0), SOFTNESS_PX)
     grain = noise(rng, size, octaves=2, coarsest=size // 4) - 0.5
     return np.clip(image + grain[..., None] * rng.uniform(0, 60), 0, 255).astype(np.uint8)
 
@@ -110,7 +113,66 @@ def clutter(rng: np.random.Generator, size: int) -> np.ndarray:
             cv2.fillConvexPoly(image, corners, colour, cv2.LINE_AA)
         else:
             cv2.ellipse(image, turned, colour, -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.012 * size))
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, max(0.012 * size, 0.3)))
 
 
-PATTERNS = (plain, clouds, gradient, stripes, checks, wood, speckles, clutter)
+def collage(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Magazines and posters: turned rectangles of other patterns, some with lines of print."""
+    image = np.ascontiguousarray(clouds(rng, size))
+    patterns = (plain, clouds, gradient, stripes, checks, speckles, clutter, printed)
+    for _ in range(rng.integers(4, 12)):
+        width, height = (size * rng.uniform(0.2, 0.7, 2)).astype(int)
+        paper = patterns[rng.integers(len(patterns))](rng, max(width, height))[:height, :width]
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(0, 360), 1.0)
+        turn[:, 2] += rng.uniform(0, size, 2) - [width / 2, height / 2]
+        paper = np.ascontiguousarray(paper, np.float32)
+        cv2.warpAffine(
+            paper, turn, (size, size), image, cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+        )
+    return image
+
+
+def printed(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Lines of words, as they look from too far to be read, and a block or two."""
+    paper, ink = random_colour(rng) * 0.3 + 178, random_colour(rng) * 0.4
+    image = np.tile(paper, (size, size, 1)).astype(np.float32)
+    line = int(rng.integers(max(size // 40, 3), max(size // 10, 5)))
+    for top in range(line, size - line, 2 * line):
+        x = line
+        while x < size - line:
+            word = int(line * rng.uniform(0.7, 4))
+            shade = rng.uniform(0.5, 1)
+            image[top : top + line, x : min(x + word, size - line)] += shade * (ink - paper)
+            x += word + line // 2
+    for _ in range(rng.integers(0, 3)):
+        x, y, width, height = (size * rng.uniform(0, 0.5, 4)).astype(int)
+        image[y : y + height, x : x + width] = random_colour(rng)
+    return image
+
+
+def boards(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Squares of two colours drawn at random on a grid, with margins: signs, tiles, game boards."""
+    cells = int(rng.integers(4, 20))
+    grid = (rng.random((cells, cells)) < rng.uniform(0.3, 0.7)).astype(np.float32)
+    weight = cv2.resize(grid, (size, size), interpolation=cv2.INTER_NEAREST)
+    gap = (np.arange(size) * cells / size) % rng.integers(1, 4) < rng.uniform(0, 0.5)
+    weight[gap] = 0
+    weight[:, gap] = 0
+    if rng.random() < 0.5:
+        return _mix(weight, np.float32([235, 235, 235]), np.float32([25, 25, 25]))
+    return _mix(weight, random_colour(rng), random_colour(rng))
+
+
+PATTERNS = (
+    plain,
+    clouds,
+    gradient,
+    stripes,
+    checks,
+    wood,
+    speckles,
+    clutter,
+    collage,
+    printed,
+    boards,
+)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import moderngl
 import numpy as np
 
+from casapose_ros.data.detail import Volume, colour_volume, levels_of_detail
 from casapose_ros.data.meshes import Mesh
+from casapose_ros.data.surfaces import is_closed
 
 BARE_GREY = 0.7
 """Brightness of a mesh without texture and colours."""
@@ -19,21 +22,22 @@ class UploadedMesh:
 
     Attributes:
         passes: One vertex array per rendering pass, by its name.
-        texture: Its texture or None.
         closed: Whether the far side can never be seen.
         low: (3,) metres, corner of its box.
         high: (3,) metres, opposite corner.
     """
 
     passes: dict[str, moderngl.VertexArray]
-    texture: moderngl.Texture | None
     closed: bool
     low: np.ndarray
     high: np.ndarray
 
 
 def upload_mesh(
-    context: moderngl.Context, programs: dict[str, moderngl.Program], mesh: Mesh
+    context: moderngl.Context,
+    programs: dict[str, moderngl.Program],
+    mesh: Mesh,
+    closed: bool = False,
 ) -> UploadedMesh:
     """Upload a mesh once for all passes; each program takes the attributes it declares."""
     n = len(mesh.vertices)
@@ -53,37 +57,95 @@ def upload_mesh(
             if attribute in program
         ]
         passes[name] = context.vertex_array(program, content, faces)
-    return UploadedMesh(
-        passes,
-        None if mesh.texture is None else upload_texture(context, mesh.texture, repeat=True),
-        is_closed(mesh),
-        mesh.vertices.min(axis=0),
-        mesh.vertices.max(axis=0),
-    )
+    return UploadedMesh(passes, closed, mesh.vertices.min(axis=0), mesh.vertices.max(axis=0))
 
 
-def upload_texture(
-    context: moderngl.Context, image: np.ndarray, repeat: bool = False
-) -> moderngl.Texture:
-    """Upload (h, w, 3) uint8 RGB with mipmaps; the first row is at v = 0 there."""
+@dataclass(frozen=True)
+class UploadedBody:
+    """A mesh with all its levels of detail and what colours it.
+
+    Attributes:
+        levels: Edge of the cells in metres (0: as it is) and the mesh, from fine to coarse.
+        texture: The mesh's own texture, or None.
+        volume: Colours of the coarser levels, or None if there are no such levels or colours.
+        volume_texture: The same in the graphics memory.
+        grain: Metres: what is seen finer than this has to be drawn as it is.
+    """
+
+    levels: tuple[tuple[float, UploadedMesh], ...]
+    texture: moderngl.Texture | None
+    volume: Volume | None
+    volume_texture: moderngl.Texture3D | None
+    grain: float
+
+    @property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """(3,) low and (3,) high corner, metres."""
+        return self.levels[0][1].low, self.levels[0][1].high
+
+    def level(self, resolution: float) -> tuple[float, UploadedMesh]:
+        """The coarsest level whose cells are at most as large as this, metres."""
+        return [level for level in self.levels if level[0] <= resolution][-1]
+
+
+def upload_body(
+    context: moderngl.Context, programs: dict[str, moderngl.Program], mesh: Mesh
+) -> UploadedBody:
+    """Upload a mesh; of a dense one also its coarser levels, and its colours as a volume."""
+    levels = levels_of_detail(mesh)
+    texture = None if mesh.texture is None else upload_texture(context, mesh.texture)
+    volume, volume_texture, grain = None, None, 0.0
+    if len(levels) > 1 and (mesh.texture is not None or mesh.colours is not None):
+        volume = colour_volume(mesh)
+        volume_texture = upload_volume(context, volume)
+        # Vertices are no closer than voxels, but a texture is sharper.
+        grain = 0.0 if mesh.texture is None else volume.voxel
+    closed = is_closed(mesh)
+    uploaded = tuple((cell, upload_mesh(context, programs, m, closed)) for cell, m in levels)
+    return UploadedBody(uploaded, texture, volume, volume_texture, grain)
+
+
+class TextureCache:
+    """Textures in the graphics memory, uploaded when first used; the oldest ones leave.
+
+    Args:
+        context: Where to.
+        capacity: How many to keep; more than one stage uses.
+    """
+
+    def __init__(self, context: moderngl.Context, capacity: int = 256) -> None:
+        self._context, self._capacity = context, capacity
+        # The arrays are kept too: while they live, no other can have their id.
+        self._kept: OrderedDict[int, tuple[np.ndarray, moderngl.Texture]] = OrderedDict()
+
+    def get(self, image: np.ndarray) -> moderngl.Texture:
+        """The texture of an (h, w, 3) uint8 RGB array; the first row is at v = 0 there."""
+        key = id(image)
+        if key not in self._kept:
+            if len(self._kept) >= self._capacity:
+                self._kept.popitem(last=False)[1][1].release()
+            self._kept[key] = image, upload_texture(self._context, image)
+        self._kept.move_to_end(key)
+        return self._kept[key][1]
+
+
+def upload_texture(context: moderngl.Context, image: np.ndarray) -> moderngl.Texture:
+    """Upload (h, w, 3) uint8 RGB with mipmaps, repeated beyond its edges."""
     height, width = image.shape[:2]
     data = np.ascontiguousarray(image).tobytes()
     texture = context.texture((width, height), 3, data, alignment=1)
-    texture.repeat_x = texture.repeat_y = repeat
     texture.build_mipmaps()
-    texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+    texture.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
     return texture
 
 
-def is_closed(mesh: Mesh) -> bool:
-    """Whether every edge has exactly one face on either side and all faces look outwards."""
-    _, merged = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
-    corners = merged.reshape(-1)[mesh.faces].astype(np.int64)
-    ends = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    forward, backward = (ends @ np.array(w) for w in ([len(merged), 1], [1, len(merged)]))
-    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
-    volume = np.einsum("ij,ij->", a, np.cross(b, c))
-    return bool(volume > 0 and np.array_equal(np.sort(forward), np.sort(backward)))
+def upload_volume(context: moderngl.Context, volume: Volume) -> moderngl.Texture3D:
+    """Upload a volume of colours."""
+    depth, height, width = volume.colours.shape[:3]
+    texture = context.texture3d((width, height, depth), 4, volume.colours.tobytes())
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    texture.repeat_x = texture.repeat_y = texture.repeat_z = False
+    return texture
 
 
 def as_bytes(values: np.ndarray) -> bytes:

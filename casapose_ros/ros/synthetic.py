@@ -11,7 +11,7 @@ from casapose_ros.data.bop import GroundTruth
 from casapose_ros.data.demo_objects import demo_object_set
 from casapose_ros.data.frames import render_frame
 from casapose_ros.data.meshes import Mesh, load_object_set
-from casapose_ros.data.primitives import primitive_meshes
+from casapose_ros.data.props import make_props
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import Body, MovingScene, load_bodies
@@ -45,10 +45,11 @@ class SyntheticSource:
         bodies = _load(objects_path, self._config.objects)
         self._bodies = [body for body, _ in bodies.values()]
         self._rng = np.random.default_rng(seed)
+        self._props = make_props(seed)
         self._period = 1 / rate
         self._scene, self._seconds = self._new_scene(), 0.0
         self.camera = self._config.camera.model()
-        meshes = primitive_meshes() | {name: mesh for name, (_, mesh) in bodies.items()}
+        meshes = self._props.shapes | {name: mesh for name, (_, mesh) in bodies.items()}
         self._renderer = Renderer(self.camera.width, self.camera.height, meshes)
 
     def read(self) -> Picture:
@@ -69,7 +70,7 @@ class SyntheticSource:
         self._renderer.close()
 
     def _new_scene(self) -> MovingScene:
-        return MovingScene(self._rng, self._config, self._bodies)
+        return MovingScene(self._rng, self._config, self._bodies, self._props)
 
 
 def _load(objects_path: str, names: tuple[str, ...]) -> dict[str, tuple[Body, Mesh]]:

@@ -130,6 +130,9 @@ def test_ctrl_c_reaches_the_replay_and_what_it_wrote_comes_back(tmp_path, stand_
         "time.sleep(60)\n"
     )
     program = (
+        # A shell's background jobs inherit that Ctrl-C is ignored.
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from casapose_ros.bags import live\n"
         "from casapose_ros.bags.choosing import CameraTopics\n"

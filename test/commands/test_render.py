@@ -3,6 +3,7 @@ import os
 from collections import namedtuple
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -70,7 +71,7 @@ def test_images_agree_with_their_ground_truth(rendered):
 
 
 def test_two_processes_make_the_same_set(inputs, rendered, tmp_path):
-    assert render(inputs, tmp_path, "--depth", "--workers", "2") == 0
+    assert render(inputs, tmp_path, "--depth", "--jobs", "2") == 0
     assert content(tmp_path) == content(rendered)
 
 
@@ -103,7 +104,7 @@ def test_resume_can_add_frames(inputs, rendered, tmp_path):
 
 
 def test_jpeg_test_split_with_targets(inputs, tmp_path):
-    assert render(inputs, tmp_path, "--jpg", "--split", "test", frames=2) == 0
+    assert render(inputs, tmp_path, "--format", "jpg", "--split", "test", frames=2) == 0
     targets = json.loads((tmp_path / "test_targets_bop19.json").read_text())
     assert {t["im_id"] for t in targets} <= {0, 1} and targets
     assert len(list((tmp_path / "test" / "000000" / "rgb").glob("*.jpg"))) == 2
@@ -115,7 +116,7 @@ def test_existing_split_is_not_overwritten(inputs, rendered, capsys):
 
 
 def test_resume_with_other_settings_names_them(inputs, rendered, capsys):
-    assert render(inputs, rendered, "--resume", "--seed", "3", "--jpg", "--depth") == 2
+    assert render(inputs, rendered, "--resume", "--seed", "3", "--format", "png", "--depth") == 2
     assert "begun with other settings (seed, jpg)" in capsys.readouterr().err
 
 
@@ -123,7 +124,7 @@ def test_full_disk_is_said_before_it_starts(inputs, tmp_path, capsys, monkeypatc
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(render_job.shutil, "disk_usage", lambda _: usage(1, 1, 1000))
     assert render(inputs, tmp_path / "out", frames=10000) == 2
-    assert "10000 frames need about 0.4 GB, but only 0.0 GB" in capsys.readouterr().err
+    assert "10000 frames need about 0.2 GB, but only 0.0 GB" in capsys.readouterr().err
     assert not (tmp_path / "out" / "train_pbr").exists()
 
 
@@ -133,7 +134,7 @@ def test_worker_errors_arrive(inputs, tmp_path, capsys, monkeypatch):
         yaml.safe_dump(to_dict(SMALL_SCENES) | {"distance_m": [0.3, 0.3], "spacing": [1, 1]})
     )
     arguments = [*inputs[:3], str(narrow)]
-    assert render(arguments, tmp_path / "out", "--workers", "2", frames=2) == 2
+    assert render(arguments, tmp_path / "out", "--jobs", "2", frames=2) == 2
     assert "no room for 2 to 2 objects" in capsys.readouterr().err
 
 
@@ -167,7 +168,7 @@ def test_unexpected_failure_of_a_worker_is_shown(inputs, tmp_path):
     ("more", "message"),
     [
         (["--frames", "0"], "--frames must be at least 1"),
-        (["--workers", "0"], "--workers must be at least 1"),
+        (["--jobs", "0"], "--jobs must be at least 1"),
         (["--config", "missing.yaml"], "missing.yaml: no such settings file"),
         (["--objects", "missing"], "missing"),
     ],
@@ -175,3 +176,21 @@ def test_unexpected_failure_of_a_worker_is_shown(inputs, tmp_path):
 def test_bad_arguments_are_named(inputs, tmp_path, capsys, more, message):
     assert render(inputs, tmp_path / "out", *more) == 2
     assert message in capsys.readouterr().err
+
+
+def test_preview_writes_one_picture(inputs, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    arguments = ["render", *inputs, "--contact-sheet", str(sheet), "--frames", "2"]
+    assert cli.main(arguments) == 0
+    assert cv2.imread(str(sheet)).shape == (480, 1280, 3)
+    assert list(tmp_path.iterdir()) == [sheet]
+    assert cli.main(["render", *inputs]) == 2
+    assert "give --out" in capsys.readouterr().err
+
+
+def test_run_says_what_it_needs_and_how_fast_it_was(inputs, tmp_path, capsys):
+    assert render(inputs, tmp_path / "out", frames=2) == 0
+    said = capsys.readouterr().out
+    assert "2 frames to render: about" in said
+    assert "OpenGL on" in said
+    assert f"frames/s with 1 process on {os.cpu_count()} cores" in said

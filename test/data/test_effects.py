@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,12 +7,17 @@ from casapose_ros.config import from_dict
 from casapose_ros.data.effects import (
     EffectsConfig,
     add_noise,
-    apply_effects,
+    colour_mosaic,
+    decoded,
     defocus,
+    demosaic,
     expose,
     jpeg,
     motion_blur,
+    photograph,
+    process_colours,
     settle,
+    sharpen,
 )
 from casapose_ros.errors import ConfigError
 
@@ -29,7 +36,7 @@ def dot() -> np.ndarray:
 
 def test_same_generator_same_picture():
     one, two, three = (
-        apply_effects(picture(), EffectsConfig(), np.random.default_rng(s)) for s in (1, 1, 2)
+        photograph(picture(), EffectsConfig(), np.random.default_rng(s)).image for s in (1, 1, 2)
     )
     assert np.array_equal(one, two)
     assert not np.array_equal(one, three)
@@ -38,7 +45,7 @@ def test_same_generator_same_picture():
 
 def test_the_input_is_left_alone():
     image = picture()
-    apply_effects(image, EffectsConfig(), np.random.default_rng(0))
+    photograph(image, EffectsConfig(), np.random.default_rng(0))
     assert np.array_equal(image, picture())
 
 
@@ -81,7 +88,49 @@ def test_noise_has_the_variance_asked_for():
 
 
 def test_jpeg_keeps_the_channels_in_order():
-    assert np.abs(jpeg(picture(), 95)[30, 40].astype(int) - (200, 120, 40)).max() < 12
+    assert np.abs(decoded(jpeg(picture(), 95))[30, 40].astype(int) - (200, 120, 40)).max() < 12
+
+
+def test_what_the_camera_compressed_is_kept_as_a_file():
+    config = EffectsConfig(jpeg_probability=1.0)
+    photo = photograph(picture(), config, np.random.default_rng(0))
+    assert np.array_equal(decoded(photo.jpeg), photo.image)
+    raw = photograph(picture(), replace(config, jpeg_probability=0.0), np.random.default_rng(0))
+    assert raw.jpeg is None
+
+
+@pytest.mark.parametrize("edge_aware", [False, True])
+def test_mosaic_keeps_even_colours_and_blurs_edges(edge_aware):
+    flat = np.full((40, 60, 3), (200, 120, 40), np.uint8)
+    assert (demosaic(colour_mosaic(flat), edge_aware) == flat).all()
+    back = demosaic(colour_mosaic(picture()), edge_aware)
+    assert np.array_equal(back[5:15, 5:15], picture()[5:15, 5:15])
+    assert (back[20] != picture()[20]).any()
+
+
+def test_noise_of_a_mosaic_has_its_variance_too():
+    noisy = add_noise(np.full((200, 200), 60, np.uint8), 0.0, 3.0, np.random.default_rng(1))
+    assert noisy.astype(float).std() == pytest.approx(3, rel=0.05)
+
+
+def test_noise_differs_from_frame_to_frame():
+    rng, image = np.random.default_rng(0), np.full((50, 50, 3), 90, np.uint8)
+    one, two = (add_noise(image, 0.0, 3.0, rng).astype(float) - 90 for _ in range(2))
+    assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.05
+
+
+def test_colours_move_from_grey():
+    strong = process_colours(picture(), 1.3, 1.0)[30, 40].astype(int)
+    weak = process_colours(picture(), 0.0, 1.0)[30, 40].astype(int)
+    assert strong[0] > 200 and strong[2] < 40
+    assert np.ptp(weak) <= 1
+    assert process_colours(np.full((2, 2, 3), 27, np.uint8), 1.0, 1.2)[0, 0, 0] == 7
+
+
+def test_sharpening_overshoots_at_edges_only():
+    sharp = sharpen(picture(), 1.0)[..., 0]
+    assert sharp[30, 31] > 205 and sharp[30, 28] < 95
+    assert sharp[5, 5] == 100 and sharp[30, 40] == 200
 
 
 def test_settled_camera_draws_nothing_more():

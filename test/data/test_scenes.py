@@ -1,12 +1,15 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from rendered import SMALL_SCENES, small_object_set
+from rendered import SMALL_SCENES, small_object_set, small_props
 
 from casapose_ros.config import from_dict, load_yaml
-from casapose_ros.data.footprints import Footprint, resting_rotations
-from casapose_ros.data.primitives import DISTRACTORS, TABLE, primitive_meshes
+from casapose_ros.data.pile import Pile, Relief
+from casapose_ros.data.placement import MANNERS
+from casapose_ros.data.props import make_props
+from casapose_ros.data.resting import resting_rotations
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import ORBIT_PERIOD_S, MovingScene, load_bodies, sample_scene
 from casapose_ros.data.textures import PATTERNS, random_texture
@@ -63,7 +66,9 @@ def assert_in_range(scene, config=CONFIG):
 
 
 def test_every_object_keeps_the_ranges_and_fills_them(bodies):
-    scenes = [sample_scene(np.random.default_rng(i), CONFIG, bodies) for i in range(150)]
+    scenes = [
+        sample_scene(np.random.default_rng(i), CONFIG, bodies, small_props()) for i in range(150)
+    ]
     seen = []
     for scene in scenes:
         assert_in_range(scene)
@@ -77,35 +82,111 @@ def test_every_object_keeps_the_ranges_and_fills_them(bodies):
 
 
 def test_roll_keeps_its_range_and_fills_it(bodies):
-    rolls = [roll(sample_scene(np.random.default_rng(i), CONFIG, bodies)) for i in range(60)]
+    rolls = [
+        roll(sample_scene(np.random.default_rng(i), CONFIG, bodies, small_props()))
+        for i in range(60)
+    ]
     assert -15 - 1e-6 <= np.min(rolls) < -12
     assert 12 < np.max(rolls) <= 15 + 1e-6
 
 
-def test_objects_and_distractors_stand_on_the_table_apart(bodies):
-    meshes = primitive_meshes() | {b.model.name: b for b in bodies}
+def in_world(scene, bodies):
+    """(N, 3) surface points of everything in a frame whose z is the height above the floor."""
+    sheet = scene.stage.floor[0]
+    points = small_props().points | {b.model.name: b.points for b in bodies}
+    for instance in scene.stage.instances:
+        seen = points[instance.mesh] * instance.scale @ instance.R_ref_obj.T + instance.t_ref_obj
+        yield (seen - sheet.t_ref_sheet) @ sheet.R_ref_sheet
+
+
+def deepest(scene, bodies):
+    """Metres that any surface point is inside any of the known objects, which are boxes."""
+    points = small_props().points | {b.model.name: b.points for b in bodies}
+    depth = 0.0
+    for i, (model, box) in enumerate(zip(scene.objects, scene.stage.instances, strict=False)):
+        for j, other in enumerate(scene.stage.instances):
+            if i == j:
+                continue
+            seen = points[other.mesh] * other.scale @ other.R_ref_obj.T + other.t_ref_obj
+            local = (seen - box.t_ref_obj) @ box.R_ref_obj
+            to_wall = np.minimum(local - model.box_min, model.box_max - local).min(axis=1)
+            depth = max(depth, to_wall.max())
+    return depth
+
+
+def test_objects_and_distractors_stand_on_the_floor_apart(bodies):
     config = replace(CONFIG, distractor_count=(3, 3))
     for i in range(20):
-        scene = sample_scene(np.random.default_rng(i), config, bodies)
-        *standing, table = scene.stage.instances
-        assert table.mesh == TABLE and not table.casts_shadow
-        R = table.R_ref_obj
-        footprints = []
-        for instance in standing:
-            vertices = meshes[instance.mesh].vertices * instance.scale
-            points = vertices @ instance.R_ref_obj.T + instance.t_ref_obj - table.t_ref_obj
-            on_table = points @ R
-            assert on_table[:, 2].min() == pytest.approx(0, abs=1e-6)
-            footprints.append(Footprint.of(on_table[:, :2]))
-        for a, first in enumerate(footprints):
-            assert not any(first.overlaps(second) for second in footprints[:a])
+        scene = sample_scene(np.random.default_rng(i), config, bodies, small_props())
+        for points in in_world(scene, bodies):
+            assert points[:, 2].min() == pytest.approx(0, abs=1e-3)
+        assert deepest(scene, bodies) < 0.001
+
+
+@pytest.mark.parametrize("manner", MANNERS[1:])
+def test_nothing_is_inside_anything_else(bodies, manner):
+    crowded = replace(
+        CONFIG,
+        object_count=(3, 3),
+        distractor_count=(6, 6),
+        spacing=(0.3, 0.9),
+        distance_m=(0.2, 1.2),
+        elevation_deg=(1, 90),
+        **{f"{manner}_probability": 0.8},
+    )
+    above = 0
+    for i in range(15):
+        scene = sample_scene(np.random.default_rng(i), crowded, bodies, small_props())
+        lowest = [points[:, 2].min() for points in in_world(scene, bodies)]
+        assert min(lowest) > -0.001
+        above += sum(z > 0.005 for z in lowest)
+        assert deepest(scene, bodies) < 0.003
+    assert above > 10
+
+
+def test_stacked_things_are_held_up(bodies):
+    """Below the middle of a thing that does not touch the floor there is another one."""
+    config = replace(CONFIG, object_count=(3, 3), stacked_probability=1.0, spacing=(0.9, 1.1))
+    found = 0
+    for i in range(15):
+        scene = sample_scene(np.random.default_rng(i), config, bodies, small_props())
+        placed = list(in_world(scene, bodies))[:3]
+        for j, points in enumerate(placed):
+            if points[:, 2].min() < 0.005:
+                continue
+            found += 1
+            tops = [p[:, 2].max() for k, p in enumerate(placed) if k != j]
+            assert np.abs(np.array(tops) - points[:, 2].min()).min() < 0.003
+    assert found > 10
+
+
+def test_pile_takes_things_as_they_come():
+    cube = np.stack(np.meshgrid(*[np.linspace(-0.05, 0.05, 41)] * 3), axis=-1).reshape(-1, 3)
+    pile, relief = Pile(), Relief.of(cube)
+    first = pile.land(relief, (0, 0))
+    assert first.height == pytest.approx(0.05) and first.above == 0 and first.is_stable()
+    pile.add(relief, (0, 0), first.height)
+    on_top, at_the_edge = pile.land(relief, (0.03, 0)), pile.land(relief, (0.07, 0))
+    assert on_top.height == pytest.approx(0.15) and on_top.above == pytest.approx(0.1)
+    assert on_top.is_stable() and not at_the_edge.is_stable()
+    assert pile.land(relief, (0.12, 0)).height == pytest.approx(0.05)
+    assert pile.land(relief, (1.5, 0)) is None
+
+
+def test_same_seed_same_props():
+    one, two = make_props(3, 4, 16), make_props(3, 4, 16)
+    assert all(np.array_equal(a, b) for a, b in zip(one.textures, two.textures, strict=True))
+    for name, mesh in one.shapes.items():
+        assert np.array_equal(mesh.vertices, two.shapes[name].vertices)
+        assert np.array_equal(one.points[name], two.points[name])
 
 
 def test_same_seed_same_scene(bodies):
     one, two, other = (
-        sample_scene(np.random.default_rng(s), CONFIG, bodies).stage for s in (5, 5, 6)
+        sample_scene(np.random.default_rng(s), CONFIG, bodies, small_props()).stage
+        for s in (5, 5, 6)
     )
-    assert np.array_equal(one.background, two.background)
+    assert np.array_equal(one.background.recolour, two.background.recolour)
     assert np.array_equal(one.instances[0].t_ref_obj, two.instances[0].t_ref_obj)
     assert not np.array_equal(one.instances[0].t_ref_obj, other.instances[0].t_ref_obj)
 
@@ -113,7 +194,7 @@ def test_same_seed_same_scene(bodies):
 def test_other_faces_on_request(bodies):
     config = replace(CONFIG, other_face_probability=1.0)
     for i in range(10):
-        scene = sample_scene(np.random.default_rng(i), config, bodies)
+        scene = sample_scene(np.random.default_rng(i), config, bodies, small_props())
         for instance in scene.stage.instances[:2]:
             tilt = instance.R_ref_obj[:, 2] @ scene.stage.up
             assert tilt < 0.01
@@ -122,12 +203,12 @@ def test_other_faces_on_request(bodies):
 def test_narrow_ranges_without_room_are_an_error(bodies):
     config = replace(CONFIG, distance_m=(0.3, 0.3001), elevation_deg=(40, 40.001))
     with pytest.raises(ConfigError, match="no room for 2 to 2 objects"):
-        sample_scene(np.random.default_rng(0), config, bodies)
+        sample_scene(np.random.default_rng(0), config, bodies, small_props())
 
 
 def test_moving_scene_keeps_the_ranges_smoothly(bodies):
     config = replace(CONFIG, object_count=(2, 3))
-    moving = MovingScene(np.random.default_rng(0), config, bodies)
+    moving = MovingScene(np.random.default_rng(0), config, bodies, small_props())
     before = None
     for seconds in np.arange(0, ORBIT_PERIOD_S, 0.1):
         scene = moving.at(seconds)
@@ -141,7 +222,7 @@ def test_moving_scene_keeps_the_ranges_smoothly(bodies):
 
 
 def test_moving_scene_shows_many_sides(bodies):
-    moving = MovingScene(np.random.default_rng(1), CONFIG, bodies)
+    moving = MovingScene(np.random.default_rng(1), CONFIG, bodies, small_props())
     seen = np.array(
         [angles(s, s.stage.instances[0]) for s in map(moving.at, np.arange(0, ORBIT_PERIOD_S, 1))]
     )
@@ -180,18 +261,8 @@ def test_box_rests_on_six_faces_a_pyramid_not_on_its_tip(bodies):
         assert np.sum(np.abs(low - low.min()) < 1e-6) >= 3
 
 
-def test_footprints_touch_but_do_not_overlap():
-    square = np.array([(0, 0), (0.1, 0), (0.1, 0.1), (0, 0.1)])
-    first = Footprint.of(square)
-    assert first.overlaps(Footprint.of(square + [0.09, 0]))
-    assert not first.overlaps(Footprint.of(square + [0.1, 0]))
-    assert not first.overlaps(Footprint.of(square + [0.5, 0.5]))
-
-
-def test_primitives_fill_the_unit_cube_with_outward_normals():
-    meshes = primitive_meshes()
-    assert set(meshes) == {TABLE, *DISTRACTORS}
-    for name, mesh in meshes.items():
+def test_shapes_fill_the_unit_cube_with_outward_normals():
+    for name, mesh in small_props().shapes.items():
         extent = np.ptp(mesh.vertices, axis=0)
         assert extent.max() == pytest.approx(1, abs=1e-6), name
         assert np.allclose(np.linalg.norm(mesh.normals, axis=1), 1, atol=1e-5), name
@@ -226,6 +297,8 @@ def test_textures_differ():
         ({"object_count": [0, 2]}, "at least one object"),
         ({"light": {"fill_count": [0, 4]}}, "at most 3 fill lamps"),
         ({"other_face_probability": 2.0}, "other_face_probability: expected 0 to 1"),
+        ({"stacked_probability": 0.7, "floating_probability": 0.5}, "at most 1, got 1.2"),
+        ({"recolour": {"gain": [1.2, 0.8]}}, "gain: the lower end"),
     ],
 )
 def test_bad_settings_are_named(values, message):
@@ -246,6 +319,31 @@ def test_demo_scenario(repository):
     assert config.camera.model().K.tolist() == [[600, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]
 
 
+@pytest.mark.parametrize("name", ["lmo", "lmo_dense"])
+def test_lmo_scenarios_have_its_camera(repository, shared_dir, name):
+    config = load_yaml(SceneConfig, repository / "config" / "scenes" / f"{name}.yaml")
+    path = shared_dir / "data" / "lmo" / "camera.json"
+    if not path.is_file():
+        pytest.skip("the LM-O camera is not at ../shared/data/lmo")
+    for key, value in json.loads(path.read_text()).items():
+        if key != "depth_scale":
+            assert getattr(config.camera, key) == value
+
+
+def test_lmo_scene_has_everything(repository, bodies):
+    config = load_yaml(SceneConfig, repository / "config" / "scenes" / "lmo.yaml")
+    config = replace(config, object_count=(3, 3))
+    scenes = [
+        sample_scene(np.random.default_rng(i), config, bodies, small_props()) for i in range(8)
+    ]
+    assert max(len(s.stage.lamps) for s in scenes) == 4
+    assert max(len(s.stage.floor) for s in scenes) > 4
+    assert max(len(s.stage.instances) for s in scenes) > 12
+    for scene in scenes:
+        assert deepest(scene, bodies) < 0.003
+        assert len(scene.stage.instances) < 30
+
+
 def test_no_object_can_take_a_primitives_name():
-    for name in primitive_meshes():
+    for name in small_props().shapes:
         assert not NAME_PATTERN.fullmatch(name)

@@ -1,0 +1,68 @@
+"""Random colours and shine of surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from casapose_ros.data.ranges import check_ranges
+from casapose_ros.data.stage import Material
+from casapose_ros.geometry import rotation_from_vector
+
+LUMINANCE = np.array([0.3, 0.59, 0.11])
+GREY_AXIS = np.ones(3) / np.sqrt(3)
+
+
+@dataclass(frozen=True)
+class RecolourConfig:
+    """How far the colours of known objects may be from those of their meshes.
+
+    Attributes:
+        gain: Factor on all channels.
+        tint: Largest deviation of a channel's factor from the others'.
+        hue_deg: Turn of the colour circle.
+        saturation: Factor on the distance from grey.
+    """
+
+    gain: tuple[float, float] = (1.0, 1.0)
+    tint: float = 0.0
+    hue_deg: tuple[float, float] = (0.0, 0.0)
+    saturation: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+def recolouring(hue_deg: float, saturation: float, gain: np.ndarray) -> np.ndarray:
+    """(3, 3) matrix on RGB: turn the hue, scale the saturation, scale the channels."""
+    turn = rotation_from_vector(np.radians(hue_deg) * GREY_AXIS)
+    grey = np.tile(LUMINANCE, (3, 1))
+    return np.diag(gain) @ (saturation * np.eye(3) + (1 - saturation) * grey) @ turn
+
+
+def object_recolouring(rng: np.random.Generator, config: RecolourConfig) -> np.ndarray:
+    """(3, 3) matrix for a known object."""
+    gain = rng.uniform(*config.gain) * (1 + rng.uniform(-config.tint, config.tint, 3))
+    return recolouring(rng.uniform(*config.hue_deg), rng.uniform(*config.saturation), gain)
+
+
+def any_material(
+    rng: np.random.Generator,
+    textures: Sequence[np.ndarray],
+    specular: tuple[float, float],
+    shininess: tuple[float, float],
+    repetitions: tuple[float, float] = (0.25, 1.5),
+) -> Material:
+    """Any of the textures in any colours, at any place and size."""
+    return Material(
+        texture=textures[rng.integers(len(textures))],
+        recolour=recolouring(
+            rng.uniform(-180, 180), 1.2 * rng.random() ** 1.5, rng.uniform(0.4, 1.2, 3) ** 0.5
+        ),
+        uv_scale=np.full(2, rng.uniform(*repetitions)),
+        uv_offset=rng.uniform(0, 1, 2),
+        specular=rng.uniform(*specular),
+        shininess=rng.uniform(*shininess),
+    )
