@@ -178,7 +178,7 @@ def _refuse_what_makes_no_sense(args: argparse.Namespace) -> None:
     if len(args.bags) != 1:
         raise ConfigError(f"--live replays one bag, got {len(args.bags)}")
     unusable = {
-        "--jobs": args.jobs != 1,
+        "--jobs": args.jobs is not None,
         "--cluster": args.cluster is not None,
         "--resume": args.resume,
         "--network-size": args.network_size is not None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -37,9 +38,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
-        help="processes; scenes or bags are shared out among them (%(default)s)",
+        help="processes; scenes or bags are shared out among them (default: one per core, "
+        "but one alone on a GPU)",
     )
     parser.add_argument(
         "--cluster",
@@ -65,7 +66,15 @@ class RunOptions:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> RunOptions:
-        return cls(args.min_visibility, args.resume, args.jobs, args.cluster)
+        jobs = _default_jobs() if args.jobs is None else args.jobs
+        return cls(args.min_visibility, args.resume, jobs, args.cluster)
+
+
+def _default_jobs() -> int:
+    """One process per core; a GPU is shared badly, and its memory not at all."""
+    import keras
+
+    return 1 if keras.distribution.list_devices("gpu") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _refuse_options_of_runs(args: argparse.Namespace) -> None:
     given = {
         "--network-size": args.network_size is not None,
         "--resume": args.resume,
-        "--jobs": args.jobs != 1,
+        "--jobs": args.jobs is not None,
         "--cluster": args.cluster is not None,
     }
     wrong = [option for option, is_given in given.items() if is_given]

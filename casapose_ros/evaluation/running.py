@@ -82,7 +82,7 @@ def run_sources(
         load: Loads the model, once per process.
         log: Keeps the records; in the order in which frames are done.
         advance: Told how many more frames are done.
-        jobs: Processes on this machine.
+        jobs: Processes on this machine, at most; there are no more of them than sources.
         cluster: Address of a Dask scheduler whose workers do the work instead. They must see the
             model's and the sources' files under the same paths.
 
@@ -95,7 +95,8 @@ def run_sources(
     """
     done = frozenset(log.records)
     advance(len(done))
-    if cluster is None and (jobs == 1 or len(sources) == 1):
+    jobs = min(jobs, len(sources))
+    if cluster is None and jobs <= 1:
         return _run_here(sources, load, log, advance, done)
     with _workers(jobs, cluster) as (submit, sink):
         tasks = {submit(_work, load, source, done, sink): source for source in sources}
