@@ -169,7 +169,8 @@ class PoseEstimator:
         obj = self.objects[keypoints.class_id - 1]
         image_scale = np.sqrt(camera.width * camera.height / REFERENCE_AREA)
         max_error = self.config.max_reprojection_error * image_scale
-        solution = solve_pnp(obj.keypoints, keypoints, camera, max_error)
+        weighted = self.config.pnp == "weighted"
+        solution = solve_pnp(obj.keypoints, keypoints, camera, max_error, weighted)
         if solution is None:
             return None
         focal_length = np.sqrt(camera.K[0, 0] * camera.K[1, 1])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from casapose_ros.types import CameraModel
+from casapose_ros.types import CameraModel, Symmetries
 
 PIXEL_CENTRE = 0.5
 """Offset from OpenCV's pixel coordinates to this package's, in px."""
@@ -78,6 +78,31 @@ def rotation_angle(R_a: np.ndarray, R_b: np.ndarray) -> float:
 def rotation_from_vector(rotation_vector: np.ndarray) -> np.ndarray:
     """Rotation matrix of an axis-angle vector in radians."""
     return cv2.Rodrigues(np.asarray(rotation_vector, dtype=np.float64))[0]
+
+
+def symmetry_transforms(symmetries: Symmetries, steps: int) -> np.ndarray:
+    """All transforms object -> object that leave an object looking the same.
+
+    Continuous symmetries are cut into ``steps`` rotations and composed with every discrete one.
+
+    Returns:
+        (S, 4, 4) float64, metres, identity first.
+    """
+    discrete = np.concatenate([np.eye(4)[None], np.reshape(symmetries.discrete, (-1, 4, 4))])
+    if not symmetries.continuous:
+        return discrete
+    turns = np.concatenate([_turns(axis, offset, steps) for axis, offset in symmetries.continuous])
+    return (turns[:, None] @ discrete[None]).reshape(-1, 4, 4)
+
+
+def _turns(axis: np.ndarray, offset: np.ndarray, steps: int) -> np.ndarray:
+    """(steps, 4, 4) rotations about an axis through ``offset``."""
+    axis = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
+    turns = np.tile(np.eye(4), (steps, 1, 1))
+    for turn, angle in zip(turns, np.arange(steps), strict=True):
+        turn[:3, :3] = rotation_from_vector(angle * 2 * np.pi / steps * axis)
+        turn[:3, 3] = offset - turn[:3, :3] @ offset
+    return turns
 
 
 def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

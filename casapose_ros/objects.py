@@ -30,6 +30,8 @@ KEYS = (
     "symmetries_discrete",
     "symmetries_continuous",
 )
+SCAN_KEY = "T_reference_obj"
+"""Only of objects that are another scan of one; see :class:`~casapose_ros.types.ObjectModel`."""
 
 
 def write_objects(path: str | Path, objects: Sequence[ObjectModel]) -> None:
@@ -68,23 +70,7 @@ def read_objects(path: str | Path) -> tuple[ObjectModel, ...]:
 
 def objects_to_json(objects: Sequence[ObjectModel]) -> list[dict[str, Any]]:
     """Describe objects in plain values; :func:`objects_from_json` is the inverse."""
-    return [
-        {
-            "name": obj.name,
-            "class_id": obj.class_id,
-            "bop_id": obj.bop_id,
-            "diameter": obj.diameter,
-            "box_min": obj.box_min.tolist(),
-            "box_max": obj.box_max.tolist(),
-            "keypoints": obj.keypoints.tolist(),
-            "symmetries_discrete": obj.symmetries.discrete.tolist(),
-            "symmetries_continuous": [
-                {"axis": np.asarray(axis).tolist(), "offset": np.asarray(offset).tolist()}
-                for axis, offset in obj.symmetries.continuous
-            ],
-        }
-        for obj in objects
-    ]
+    return [_entry(obj) for obj in objects]
 
 
 def objects_from_json(entries: Any, where: str = "objects") -> tuple[ObjectModel, ...]:
@@ -116,8 +102,28 @@ def objects_from_json(entries: Any, where: str = "objects") -> tuple[ObjectModel
     return tuple(objects)
 
 
+def _entry(obj: ObjectModel) -> dict[str, Any]:
+    entry = {
+        "name": obj.name,
+        "class_id": obj.class_id,
+        "bop_id": obj.bop_id,
+        "diameter": obj.diameter,
+        "box_min": obj.box_min.tolist(),
+        "box_max": obj.box_max.tolist(),
+        "keypoints": obj.keypoints.tolist(),
+        "symmetries_discrete": obj.symmetries.discrete.tolist(),
+        "symmetries_continuous": [
+            {"axis": np.asarray(axis).tolist(), "offset": np.asarray(offset).tolist()}
+            for axis, offset in obj.symmetries.continuous
+        ],
+    }
+    if obj.T_reference_obj is not None:
+        entry[SCAN_KEY] = obj.T_reference_obj.tolist()
+    return entry
+
+
 def _object(entry: Any, where: str) -> ObjectModel:
-    _check_keys(entry, KEYS, where)
+    _check_keys(entry, KEYS, where, (SCAN_KEY,))
     name = entry["name"]
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
@@ -134,6 +140,7 @@ def _object(entry: Any, where: str) -> ObjectModel:
         box_min=_array(entry["box_min"], (3,), f"{where}: box_min"),
         box_max=_array(entry["box_max"], (3,), f"{where}: box_max"),
         symmetries=_symmetries(entry, where),
+        T_reference_obj=_scan_transform(entry, where),
     )
     if obj.diameter <= 0:
         raise ConfigError(f"{where}: diameter must be positive metres, got {obj.diameter}")
@@ -142,13 +149,22 @@ def _object(entry: Any, where: str) -> ObjectModel:
     return obj
 
 
+def _scan_transform(entry: dict[str, Any], where: str) -> np.ndarray | None:
+    if SCAN_KEY not in entry:
+        return None
+    T = _array(entry[SCAN_KEY], (4, 4), f"{where}: {SCAN_KEY}")
+    if not _is_rotation(T[:3, :3]) or not np.array_equal(T[3], [0, 0, 0, 1]):
+        raise ConfigError(f"{where}: {SCAN_KEY} is no rigid transform: {T.tolist()}")
+    return T
+
+
 def _symmetries(entry: dict[str, Any], where: str) -> Symmetries:
     values = entry["symmetries_discrete"]
     count = len(values) if isinstance(values, list) else 0
     discrete = _array(values or np.zeros((0, 4, 4)), (count, 4, 4), f"{where}: symmetries_discrete")
     for transform in discrete:
         R = transform[:3, :3]
-        if not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0:
+        if not _is_rotation(R):
             raise ConfigError(f"{where}: a discrete symmetry is no rotation: {R.tolist()}")
     where = f"{where}: symmetries_continuous"
     if not isinstance(entry["symmetries_continuous"], list):
@@ -163,13 +179,18 @@ def _symmetries(entry: dict[str, Any], where: str) -> Symmetries:
     return Symmetries(discrete, tuple(continuous))
 
 
-def _check_keys(entry: Any, keys: Sequence[str], where: str) -> None:
+def _is_rotation(R: np.ndarray) -> bool:
+    return np.allclose(R @ R.T, np.eye(3), atol=1e-3) and np.linalg.det(R) > 0
+
+
+def _check_keys(entry: Any, keys: Sequence[str], where: str, optional: Sequence[str] = ()) -> None:
     if not isinstance(entry, dict):
         raise ConfigError(f"{where}: expected a mapping, got {type(entry).__name__}")
+    known = [*keys, *optional]
     for key in entry:
-        if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(keys)}"
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
     missing = [key for key in keys if key not in entry]
     if missing:

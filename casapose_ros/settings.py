@@ -9,6 +9,7 @@ from casapose_ros.framing import parse_network_size
 from casapose_ros.keypoints.components import COMPONENTS
 
 KEYPOINT_METHODS = ("dkr", "ransac")
+PNP_METHODS = ("weighted", "iterative")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class EstimatorConfig:
         min_component_pixels: Smaller connected components are no components.
         component: Mask pixels that are used: ``largest``, ``second`` or ``all``.
         keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).
+        pnp: How the pose is fitted to the keypoints: ``weighted`` by their covariances, or
+            ``iterative``, which takes them all alike (paper section 4).
         max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
         score_threshold: Poses with a lower score are left out, 0..1.
         objects: Names of the objects to report; empty means all.
@@ -37,6 +40,7 @@ class EstimatorConfig:
     min_component_pixels: int = 50
     component: str = "largest"
     keypoint_method: str = "dkr"
+    pnp: str = "weighted"
     max_reprojection_error: float = 12.0
     score_threshold: float = 0.0
     objects: tuple[str, ...] = ()
@@ -58,6 +62,8 @@ class EstimatorConfig:
                 f"unknown keypoint_method {self.keypoint_method!r}; "
                 f"known: {', '.join(KEYPOINT_METHODS)}"
             )
+        if self.pnp not in PNP_METHODS:
+            raise ConfigError(f"unknown pnp {self.pnp!r}; known: {', '.join(PNP_METHODS)}")
         if not 0 < self.max_reprojection_error < float("inf"):
             raise ConfigError(
                 f"max_reprojection_error must be positive px, got {self.max_reprojection_error}"

@@ -20,6 +20,12 @@ NUM_KEYPOINTS = 9
 STRIDE = 8
 """Sides of the network's input are multiples of this."""
 
+FOCAL_LENGTHS = (0.1, 100.0)
+"""In image widths (fx) and heights (fy): lenses that see 157 and 0.6 degrees."""
+
+MAX_SKEW = 0.1
+"""Of fx; the pixels of real sensors are rectangles."""
+
 DISTORTION_LENGTHS = {
     "none": (0,),
     "plumb_bob": (0, 4, 5),
@@ -39,6 +45,9 @@ class CameraModel:
         height: Image height in pixels.
         distortion: (n,) float64 coefficients in OpenCV's order; empty for a rectified image.
         distortion_model: A key of ``DISTORTION_LENGTHS`` (the names of ``sensor_msgs/CameraInfo``).
+
+    Raises:
+        CameraError: No camera has such numbers.
     """
 
     K: np.ndarray
@@ -50,15 +59,7 @@ class CameraModel:
     def __post_init__(self) -> None:
         K = np.asarray(self.K, dtype=np.float64)
         D = np.asarray(self.distortion, dtype=np.float64).reshape(-1)
-        if K.shape != (3, 3) or not np.all(np.isfinite(K)):
-            raise CameraError(f"K must be a finite 3x3 matrix, got shape {K.shape}: {K.tolist()}")
-        if K[0, 0] <= 0 or K[1, 1] <= 0:
-            raise CameraError(
-                f"focal lengths must be positive, got fx={K[0, 0]}, fy={K[1, 1]}; "
-                "an uncalibrated camera publishes K = 0: calibrate it first"
-            )
-        if self.width <= 0 or self.height <= 0:
-            raise CameraError(f"image size must be positive, got {self.width}x{self.height}")
+        _check_intrinsics(K, self.width, self.height)
         if self.distortion_model not in DISTORTION_LENGTHS:
             raise CameraError(
                 f"unknown distortion model {self.distortion_model!r}; "
@@ -78,6 +79,36 @@ class CameraModel:
     def is_distorted(self) -> bool:
         """Whether pixels have to be undistorted before the pinhole model holds."""
         return bool(np.any(self.distortion != 0))
+
+
+def _check_intrinsics(K: np.ndarray, width: int, height: int) -> None:
+    """Refuse a K that is none: transposed, scaled, of another unit or of another image size."""
+    if K.shape != (3, 3) or not np.all(np.isfinite(K)):
+        raise CameraError(f"K must be a finite 3x3 matrix, got shape {K.shape}: {K.tolist()}")
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise CameraError(
+            f"focal lengths must be positive, got fx={K[0, 0]}, fy={K[1, 1]}; "
+            "an uncalibrated camera publishes K = 0: calibrate it first"
+        )
+    if width <= 0 or height <= 0:
+        raise CameraError(f"image size must be positive, got {width}x{height}")
+    if not np.allclose(K[2], (0, 0, 1), rtol=0, atol=1e-6):
+        raise CameraError(
+            f"the last row of K must be 0, 0, 1, got {K[2].tolist()}; write K row by row as "
+            "fx, skew, cx, 0, fy, cy, 0, 0, 1"
+        )
+    if K[1, 0] != 0 or abs(K[0, 1]) > MAX_SKEW * K[0, 0]:
+        raise CameraError(
+            f"K[0, 1] must be 0 or a small skew and K[1, 0] must be 0, got {K[0, 1]} and "
+            f"{K[1, 0]}; write K row by row as fx, skew, cx, 0, fy, cy, 0, 0, 1"
+        )
+    for name, focal_length, side in (("fx", K[0, 0], width), ("fy", K[1, 1], height)):
+        low, high = (limit * side for limit in FOCAL_LENGTHS)
+        if not low <= focal_length <= high:
+            raise CameraError(
+                f"{name} = {focal_length:g} px is no focal length for {width}x{height} images, "
+                f"expected {low:g} to {high:g}; give K in px, calibrated at this image size"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,6 +141,8 @@ class ObjectModel:
         box_min: (3,) float64 metres, corner of the axis-aligned box in the object frame.
         box_max: (3,) float64 metres, opposite corner.
         symmetries: See :class:`Symmetries`.
+        T_reference_obj: (4, 4) float64, metres, where this is another scan of an object: from its
+            frame to that of the scan it was aligned to, whose keypoints it shares. None otherwise.
     """
 
     name: str
@@ -120,6 +153,7 @@ class ObjectModel:
     box_min: np.ndarray
     box_max: np.ndarray
     symmetries: Symmetries = field(default_factory=Symmetries)
+    T_reference_obj: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from made_reports import CAMERA, NO_BOP
 
 from casapose_ros import geometry
 from casapose_ros.evaluation.fingerprints import records_sha256
-from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Reference, TrueObject
-from casapose_ros.evaluation.records import FrameRecord, RecordLog, RunHeader
+from casapose_ros.evaluation.record_log import RecordLog, RunHeader
+from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.evaluation.reporting.assembling import assemble
 from casapose_ros.evaluation.reporting.report import Origin
 from casapose_ros.evaluation.reporting.writing import write_json, write_matches_csv
@@ -55,7 +55,6 @@ def write_run(
     records = [
         _record(first_frame + i, mine, references, seconds, hidden) for i, mine in enumerate(shifts)
     ]
-    judgements = [judge(record, references, min_visibility) for record in records]
     folder.mkdir(parents=True)
     with RecordLog(folder / "frames.jsonl", RunHeader(model, "", (data,))) as log:
         for record in records:
@@ -67,9 +66,9 @@ def write_run(
         parts=("test",),
         records_sha256=records_sha256(folder / "frames.jsonl"),
     )
-    report = assemble(records, judgements, references, origin, min_visibility, bop=NO_BOP)
+    report = assemble(records, references, origin, min_visibility, bop=NO_BOP)
     write_json(report, folder / "report.json")
-    write_matches_csv(report.matches, folder / "matches.csv")
+    write_matches_csv(report.judgements, folder / "matches.csv")
     return folder
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from casapose_ros import geometry
 from casapose_ros.evaluation import bop19
 from casapose_ros.evaluation.delivery import Delivery, Drops, SentImage
-from casapose_ros.evaluation.judging import judge
 from casapose_ros.evaluation.matching import Reference, TrueObject
 from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.evaluation.reporting.assembling import assemble
@@ -37,12 +36,11 @@ def made_report(objects: int = 2, frames: int = 4, bags: int = 1, **settings) ->
         settings: For ``assemble``.
     """
     references = {name: _reference(name, i) for i, name in enumerate(_names(objects), start=1)}
-    records = [
+    records = (
         replace(_record(index, references), source=f"bag {index % bags}") for index in range(frames)
-    ]
-    judgements = [judge(record, references, 0.4) for record in records]
+    )
     settings = {"bop": NO_BOP} | settings
-    return assemble(records, judgements, references, made_origin(), 0.4, **settings)
+    return assemble(records, references, made_origin(), 0.4, **settings)
 
 
 @lru_cache

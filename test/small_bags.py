@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from casapose_ros.types import CameraModel, ObjectPose
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 WIDTH, HEIGHT = 16, 12
 CAMERA = CameraModel(np.array([[20, 0, 7.5], [0, 21, 5.5], [0, 0, 1.0]]), WIDTH, HEIGHT)
+NEARER = dataclasses.replace(CAMERA, K=CAMERA.K * [[2, 1, 1], [1, 2, 1], [1, 1, 1]])
 FRAME = "camera_optical_frame"
 START = 10**18
 PERIOD = 10**8
@@ -185,3 +187,44 @@ def definition(type_name: str) -> bytes:
 def changed(one: Recorded, **fields: Any) -> Recorded:
     """The same with other fields in its message."""
     return dataclasses.replace(one, message=dataclasses.replace(one.message, **fields))
+
+
+def renamed(one: Recorded, topic: str) -> Recorded:
+    """The same on another topic."""
+    return dataclasses.replace(one, topic=topic)
+
+
+def stamps_of(frames: Iterable[Frame]) -> list[int | None]:
+    """The stamps of frames."""
+    return [frame.stamp for frame in frames]
+
+
+def write_scene(path: Path, recording: Recording, keys: Iterable[int]) -> Path:
+    """The ground truth as a BOP scene with these image ids."""
+    keys = list(keys)
+    ids = {obj.name: obj.bop_id for obj in OBJECTS}
+    truths = {
+        str(key): [
+            {"obj_id": ids[p.name], "cam_R_m2c": p.R_cam_obj.ravel().tolist(),
+             "cam_t_m2c": (1000 * p.t_cam_obj).tolist()}
+            for p in poses
+        ]
+        for key, poses in zip(keys, recording.truths, strict=True)
+    }  # fmt: skip
+    infos = {
+        str(key): [{"visib_fract": p.score} for p in poses]
+        for key, poses in zip(keys, recording.truths, strict=True)
+    }
+    path.mkdir()
+    (path / "scene_gt.json").write_text(json.dumps(truths))
+    (path / "scene_gt_info.json").write_text(json.dumps(infos))
+    return path / "scene_gt.json"
+
+
+def check_scene(recording: Recording, frame: Frame) -> int:
+    """Which image has the truth of this frame; millimetres in a file are not exact."""
+    index = recording.stamps.index(frame.stamp)
+    for found, true in zip(frame.truths, recording.truths[index], strict=True):
+        assert found.name == true.name and found.visibility == true.score
+        np.testing.assert_allclose(found.t_cam_obj, true.t_cam_obj, atol=1e-12)
+    return index

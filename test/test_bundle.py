@@ -45,6 +45,13 @@ def edit(bundle, **changes):
     file.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
 
 
+def test_settings_that_an_older_bundle_lacks_have_their_defaults(bundle):
+    description = json.loads((bundle.path / "bundle.json").read_text())
+    del description["estimator"]["pnp"]
+    edit(bundle, estimator=description["estimator"])
+    assert load_bundle(bundle.path).estimator.pnp == EstimatorConfig.pnp
+
+
 def replace_weights(bundle, **arrays):
     """Other weights, properly signed."""
     np.savez(bundle.path / "weights.npz", **arrays)

@@ -54,6 +54,23 @@ def test_exact_fields_give_the_pose_back(seed, method):
     assert pose.visible_pixels == np.count_nonzero(scene.fields.labels)
 
 
+def test_keypoints_that_disagree_are_weighted_unless_told_not_to():
+    """Vectors that are noisier on one half of the object spoil some keypoints more than others."""
+    rng = np.random.default_rng(0)
+    R, t = random_pose(rng)
+    scene = Scene(CAMERA)
+    scene.place(BOX, R, t)
+    scene.fields.vectors[..., 1:5, :] += rng.normal(0, 0.3, (480, 640, 4, 2))
+    weighted, default, alike = (
+        estimator_for(scene, **settings).estimate(IMAGE, CAMERA)[0]
+        for settings in ({"pnp": "weighted"}, {}, {"pnp": "iterative"})
+    )
+    assert np.array_equal(weighted.R_cam_obj, default.R_cam_obj)
+    assert np.array_equal(weighted.keypoints, alike.keypoints)
+    assert not np.array_equal(weighted.R_cam_obj, alike.R_cam_obj)
+    assert np.linalg.det(weighted.covariance) < np.linalg.det(alike.covariance)
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_hidden_halves(seed):
     rng = np.random.default_rng(1000 + seed)

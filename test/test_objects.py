@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -47,6 +48,30 @@ def test_an_object_without_symmetries_has_none(entries):
     symmetries = objects_from_json(entries)[0].symmetries
     assert symmetries.discrete.shape == (0, 4, 4)
     assert not symmetries.any
+
+
+def test_another_scan_keeps_its_transform(tmp_path):
+    T = HALF_TURN + np.eye(4, k=3) * 0.02
+    scan = dataclasses.replace(make_object(), T_reference_obj=T)
+    write_objects(tmp_path / "objects.json", [scan, make_object("can", 2, 5)])
+    read = read_objects(tmp_path / "objects.json")
+    np.testing.assert_array_equal(read[0].T_reference_obj, T)
+    assert read[1].T_reference_obj is None
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.diag([1.0, 1, -1, 1]).tolist(), "T_reference_obj is no rigid transform"),
+        (np.diag([2.0, 2, 2, 1]).tolist(), "no rigid transform"),
+        (np.diag([1.0, 1, 1, 2]).tolist(), "no rigid transform"),
+        (np.eye(3).tolist(), r"expected finite numbers of shape \(4, 4\)"),
+    ],
+)
+def test_a_transform_between_scans_is_rigid(entries, value, message):
+    entries[0]["T_reference_obj"] = value
+    with pytest.raises(ConfigError, match=message):
+        objects_from_json(entries)
 
 
 def test_objects_come_in_the_order_of_their_class_ids(entries):

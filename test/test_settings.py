@@ -17,6 +17,7 @@ def test_round_trip_through_plain_values():
     [
         ({"component": "biggest"}, "largest, second, all"),
         ({"keypoint_method": "DKR"}, "dkr, ransac"),
+        ({"pnp": "epnp"}, "unknown pnp 'epnp'; known: weighted, iterative"),
         ({"min_pixels": 0}, "at least 1"),
         ({"min_component_pixels": -3}, "at least 1"),
         ({"score_threshold": 1.5}, "0..1"),

@@ -138,38 +138,38 @@ def evaluate_bags(
         OutputError: The folder cannot be written; the frames done so far are kept.
     """
     from casapose_ros.evaluation import bop19
-    from casapose_ros.evaluation.records import LOG_FILE, RecordLog
+    from casapose_ros.evaluation.record_log import LOG_FILE, RecordLog
     from casapose_ros.evaluation.reporting.assembling import report_on
-    from casapose_ros.evaluation.running import in_order, run_sources
+    from casapose_ros.evaluation.running import run_sources
     from casapose_ros.files import make_folder
 
     sources = open_sources(bags, method.objects, bag_options)
     references = load_bag_references(objects, method.objects, sources)
     make_folder(out)
     settings = {"bags": plain_options(bag_options), "files": fingerprints(bags, bag_options)}
-    header = method.header([source.name for source in sources], **settings)
-    with RecordLog(out / LOG_FILE, header, options.resume) as log:
+    paths = [source.name for source in sources]
+    # Open until the report is written, which reads it again.
+    with RecordLog(out / LOG_FILE, method.header(paths, **settings), options.resume) as log:
         with progress("evaluating", sum(len(source) for source in sources)) as advance:
             problems = run_sources(
                 sources, method.load, log, advance, options.jobs, options.cluster
             )
-        records = in_order(log, sources)
-    if not records:
-        raise DatasetError("; ".join(["no image can be evaluated", *problems]))
-    names = short_names([source.name for source in sources])
-    data, parts = (names[0], ()) if len(names) == 1 else (f"{len(names)} bags", names)
-    size = records[0].network_size
-    origin = origin_of(method.name, data, parts, method.weights_sha256, size)
-    return report_on(
-        records,
-        sources,
-        references,
-        origin,
-        options.min_visibility,
-        out,
-        bop=bop19.evaluate(records, references),
-        problems=problems,
-    )
+        records = log.records(paths)
+        if not records:
+            raise DatasetError("; ".join(["no image can be evaluated", *problems]))
+        names = short_names(paths)
+        data, parts = (names[0], ()) if len(names) == 1 else (f"{len(names)} bags", names)
+        size = records[0].network_size
+        return report_on(
+            records,
+            sources,
+            references,
+            origin_of(method.name, data, parts, method.weights_sha256, size),
+            options.min_visibility,
+            out,
+            bop=bop19.evaluate(records, references),
+            problems=problems,
+        )
 
 
 def open_sources(

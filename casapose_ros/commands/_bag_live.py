@@ -128,32 +128,33 @@ def _report(
     from casapose_ros.evaluation import bop19
     from casapose_ros.evaluation.answers import join_answers, read_answers
     from casapose_ros.evaluation.delivery import ANSWERS_FILE
-    from casapose_ros.evaluation.records import LOG_FILE, RecordLog
+    from casapose_ros.evaluation.record_log import LOG_FILE, RecordLog
     from casapose_ros.evaluation.reporting.assembling import report_on
 
     source = truth.source
     live = {"speed": args.speed, "reliable": args.reliable, "params": str(args.params or "")}
     header = method.header([source.name], bags=truth.settings, live=live)
     answers = read_answers(args.report / ANSWERS_FILE)
+    # Open until the report is written, which reads it again.
     with RecordLog(args.report / LOG_FILE, header) as log:
         for record in join_answers(answers, source.frames(), _network_view(args.model)):
             log.append(record)
-    records = list(log.records.values())
-    if not records:
-        raise DatasetError("; ".join(["no answered image has ground truth", *source.problems]))
-    name, size = Path(source.name).name, records[0].network_size
-    return report_on(
-        records,
-        [source],
-        truth.references,
-        origin_of(method.name, name, (), method.weights_sha256, size),
-        RunOptions.of(args).min_visibility,
-        args.report,
-        bop=bop19.evaluate(records, truth.references),
-        # Both have read the bag and say what it lost.
-        problems=list(dict.fromkeys([*source.problems, *problems])),
-        delivery=delivery,
-    )
+        records = log.records([source.name])
+        if not records:
+            raise DatasetError("; ".join(["no answered image has ground truth", *source.problems]))
+        name, size = Path(source.name).name, records[0].network_size
+        return report_on(
+            records,
+            [source],
+            truth.references,
+            origin_of(method.name, name, (), method.weights_sha256, size),
+            RunOptions.of(args).min_visibility,
+            args.report,
+            bop=bop19.evaluate(records, truth.references),
+            # Both have read the bag and say what it lost.
+            problems=list(dict.fromkeys([*source.problems, *problems])),
+            delivery=delivery,
+        )
 
 
 def show_delivery(delivery: Delivery) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.evaluation.records import RunHeader
+    from casapose_ros.evaluation.record_log import RunHeader
     from casapose_ros.evaluation.reporting.report import Origin, Report
     from casapose_ros.evaluation.running import LoadEstimator
     from casapose_ros.types import ObjectModel
@@ -129,7 +129,7 @@ class Method:
 
     def header(self, sources: Sequence[str], **settings: Any) -> RunHeader:
         """What a log of this method's answers is about."""
-        from casapose_ros.evaluation.records import RunHeader
+        from casapose_ros.evaluation.record_log import RunHeader
 
         return RunHeader(
             self.name, self.weights_sha256, tuple(sources), {**self.settings, **settings}

@@ -1,7 +1,8 @@
 """``casapose ablate``: what each part of the method is worth, on one data set.
 
-Two tables, as in the paper's supplement: the network's decoders (Table 2), each trained alike, and
-the ways from the network's fields to keypoints (Table 3), all with one model.
+Three tables: as in the paper's supplement, the network's decoders (Table 2), each trained alike,
+and the ways from the network's fields to keypoints (Table 3), all with one model; and with the same
+model the ways from keypoints to poses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from casapose_ros.evaluation.reporting.report import Report
 
 NAME = "ablate"
-HELP = "measure what the decoders and the ways to keypoints are worth (supplement, Tables 2 and 3)"
+HELP = "measure what the decoders and the ways to keypoints and poses are worth"
 
 DECODERS = {
     "base": "one decoder for masks and vectors",
@@ -36,6 +37,12 @@ KEYPOINTS = {
     "largest": {"component": "largest"},
 }
 """Changes of ``EstimatorConfig``; where one is not named it has its default."""
+POSES = {
+    "iterative": "all keypoints alike",
+    "weighted": "keypoints weighted by their covariances",
+}
+"""Values of ``pnp``."""
+TABLES = {"decoders": DECODERS, "keypoints": KEYPOINTS, "poses": POSES}
 FINAL = "c_gcu5"
 
 
@@ -50,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="BUNDLE",
-        help=f"model for the table of keypoints (default: the {FINAL} that is trained)",
+        help=f"model for the other tables (default: the {FINAL} that is trained)",
     )
     training = parser.add_argument_group("training, for the table of decoders")
     training.add_argument("--config", type=Path, metavar="YAML", help="settings but the decoder")
     training.add_argument("--objects", type=Path, metavar="OBJECTS", help="object set to learn")
     training.add_argument("--data", type=Path, metavar="BOPDIR", help="data set to learn from")
     training.add_argument("--steps", type=int, metavar="N", help="instead of those in the settings")
-    for name, known in (("decoders", DECODERS), ("keypoints", KEYPOINTS)):
+    for name, known in TABLES.items():
         parser.add_argument(
             f"--{name}",
             type=lambda text: tuple(filter(None, text.split(","))),
@@ -75,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train what is not trained yet, measure what is not measured yet, print both tables."""
+    """Train what is not trained yet, measure what is not measured yet, print the tables."""
     from rich.console import Console
 
     from casapose_ros.evaluation.reporting.ablation import write_tables
@@ -87,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         model = model or args.out / FINAL / "bundle"
     if args.keypoints:
         tables.append(_compare_keypoints(args, model))
+    if args.poses:
+        tables.append(_compare_poses(args, model))
     for table in tables:
         Console().print(table.rich())
     write_tables(tables, args.out)
@@ -95,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name, known in (("decoders", DECODERS), ("keypoints", KEYPOINTS)):
+    for name, known in TABLES.items():
         for variant in getattr(args, name):
             if variant not in known:
                 raise ConfigError(f"--{name}: unknown {variant!r}; known: {', '.join(known)}")
@@ -103,29 +112,34 @@ def _check(args: argparse.Namespace) -> None:
     if given and len(given) < 3:
         raise ConfigError(f"--config, --objects and --data go together, got only {given}")
     trained = args.config is not None and FINAL in args.decoders
-    if args.keypoints and args.model is None and not trained:
+    with_model = args.keypoints or args.poses
+    if with_model and args.model is None and not trained:
         raise ConfigError(
-            f"no model for the table of keypoints: give --model, or train {FINAL} with --config, "
-            "--objects and --data"
+            "no model for the tables of keypoints and poses: give --model, or train "
+            f"{FINAL} with --config, --objects and --data"
         )
-    if not given and not args.keypoints:
-        raise ConfigError("nothing to do: give --config, --objects and --data, or --keypoints")
+    if not given and not with_model:
+        raise ConfigError(
+            "nothing to do: give --config, --objects and --data, or --keypoints, or --poses"
+        )
 
 
 def _compare_decoders(args: argparse.Namespace) -> Table:
-    from casapose_ros.commands.train import TrainingData, train
+    from casapose_ros.commands._training_data import TrainingData
+    from casapose_ros.commands._training_start import start_of
+    from casapose_ros.commands.train import train
     from casapose_ros.config import load_yaml
     from casapose_ros.evaluation.reporting.ablation import Table
-    from casapose_ros.training.settings import TrainConfig
+    from casapose_ros.training.recipes import TrainingFile
 
-    config = load_yaml(TrainConfig, args.config)
+    config = load_yaml(TrainingFile, args.config).training()
     config = replace(config, steps=args.steps or config.steps)
     reports = {}
     for variant in args.decoders:
         print(f"== {variant}: {DECODERS[variant]}")
         folder = args.out / variant
-        variant_config = replace(config, variant=variant)
-        bundle = train(variant_config, args.objects, TrainingData(args.data), folder)
+        start = start_of(replace(config, variant=variant), args.objects)
+        bundle = train(start, TrainingData((args.data,)), folder)
         reports[variant] = _evaluate(args, bundle, folder / "evaluation")
     settings = (
         f"{config.steps} steps of {config.batch_size} crops of {config.crop.size} px, input "
@@ -153,12 +167,23 @@ def _compare_keypoints(args: argparse.Namespace, model: Path) -> Table:
     return Table("Keypoints (supplement, Table 3)", f"model {name}", reports, meanings)
 
 
+def _compare_poses(args: argparse.Namespace, model: Path) -> Table:
+    from casapose_ros.evaluation.reporting.ablation import Table
+
+    reports = {}
+    for variant in args.poses:
+        print(f"== {variant}")
+        reports[variant] = _evaluate(args, model, args.out / "poses" / variant, pnp=variant)
+    name = next(iter(reports.values())).origin.model
+    return Table("Poses from keypoints", f"model {name}", reports, POSES)
+
+
 def _evaluate(args: argparse.Namespace, bundle: Path, out: Path, **changes: str) -> Report:
     """Measure one variant; images that were measured before are not run again."""
     from casapose_ros.commands.evaluate import evaluate
 
     options = RunOptions(args.min_visibility, resume=True)
-    defaults = {"component": "largest", "keypoint_method": "dkr"}
+    defaults = {"component": "largest", "keypoint_method": "dkr", "pnp": "weighted"}
     method = Method.of_bundle(bundle, **(defaults | changes))
     report = evaluate(method, args.dataset, args.split, out, options)
     show(report, out)

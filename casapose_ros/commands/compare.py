@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha",
         type=float,
         metavar="P",
-        help="only count a drop that is significant at this level, for example 0.05",
+        help="only count a drop that is significant at this level, for example 0.05, with Holm's "
+        "correction for the number of --max-drop",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write comparison.json and comparison.html"

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casapose_ros.commands._measuring import (
-    Method,
-    RunOptions,
-    add_run_arguments,
-    origin_of,
-    progress,
-    show,
-)
+from casapose_ros.commands._dataset_evaluation import Dataset, measure, read_frames
+from casapose_ros.commands._measuring import Method, RunOptions, add_run_arguments, progress, show
+from casapose_ros.commands._scans import for_scans_of
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.data.bop import BopFrame
-    from casapose_ros.evaluation.bop19 import BopScores, DepthSource
-    from casapose_ros.evaluation.datasets import BopSource
-    from casapose_ros.evaluation.matching import Reference
-    from casapose_ros.evaluation.records import FrameRecord
-    from casapose_ros.evaluation.reporting.report import Origin, Report
-    from casapose_ros.types import ObjectModel
+    from casapose_ros.evaluation.record_log import RecordLog
+    from casapose_ros.evaluation.reporting.report import Report
 
 NAME = "evaluate"
 HELP = "measure a model on a BOP data set and write a report"
-LEFT_OUT = "it was left out by --no-vsd"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         report = evaluate_estimates(args.estimates, *where)
     else:
         method = Method.of_bundle(args.model, args.network_size)
-        report = evaluate(method, *where)
+        report = evaluate(for_scans_of(args.dataset, method), *where)
     show(report, args.out)
     return 0
 
@@ -99,31 +85,20 @@ def evaluate(
         OutputError: The folder cannot be written; the frames done so far are kept.
         RenderError: VSD cannot be measured on this machine.
     """
-    from casapose_ros.evaluation.datasets import load_references
     from casapose_ros.evaluation.fingerprints import data_sha256
-    from casapose_ros.evaluation.records import LOG_FILE, RecordLog
-    from casapose_ros.evaluation.running import in_order, run_sources
-    from casapose_ros.files import make_folder
+    from casapose_ros.evaluation.running import run_sources
 
     options = options or RunOptions()
-    data = _Data.read(dataset, split, limit)
-    references = load_references(dataset, method.objects, data.counts)
-    sources = data.sources(method.objects)
-    make_folder(out)
-    header = method.header(
-        [f"{data.name}/{split}"], frames=len(data.frames), data=data_sha256(data.frames)
-    )
-    # Opened before the run, so that a machine without OpenGL says so before hours of work.
-    with data.depth(references, vsd) as depth:
-        with RecordLog(out / LOG_FILE, header, options.resume) as log:
-            with progress("evaluating", len(data.frames)) as advance:
-                run_sources(sources, method.load, log, advance, options.jobs, options.cluster)
-            records = in_order(log, sources)
-        origin = origin_of(
-            method.name, data.name, (split,), method.weights_sha256, records[0].network_size
-        )
-        scores = _bop_scores(data, records, references, depth, vsd)
-    return _report(data, records, sources, references, origin, options.min_visibility, out, scores)
+    data = Dataset.read(dataset, split, method.objects, read_frames(dataset, split, limit))
+    files = data_sha256(data.frames)
+
+    def fill(log: RecordLog) -> list[str]:
+        with progress("evaluating", len(data.frames)) as advance:
+            where = (options.jobs, options.cluster)
+            return run_sources(data.sources, method.load, log, advance, *where)
+
+    header = method.header([f"{data.name}/{split}"], frames=len(data.frames), data=files)
+    return measure(data, header, fill, out, options, vsd)
 
 
 def evaluate_estimates(
@@ -153,33 +128,26 @@ def evaluate_estimates(
         OutputError: The folder cannot be written.
         RenderError: VSD cannot be measured on this machine.
     """
-    from casapose_ros.evaluation.datasets import load_objects, load_references, records_of
-    from casapose_ros.evaluation.records import LOG_FILE, RecordLog, RunHeader
+    from casapose_ros.evaluation.datasets import load_objects, records_of, sources_of
+    from casapose_ros.evaluation.record_log import RunHeader
     from casapose_ros.evaluation.results import read_bop_csv
-    from casapose_ros.files import make_folder
 
-    options = options or RunOptions()
-    whole, data = _Data.read(dataset, split), _Data.read(dataset, split, limit)
-    objects = load_objects(dataset)
-    references = load_references(dataset, objects, data.counts)
-    sources = data.sources(objects)
-    results = read_bop_csv(csv, objects)
-    make_folder(out)
+    options = RunOptions(options.min_visibility) if options else RunOptions()
+    objects, whole = load_objects(dataset), read_frames(dataset, split)
+    data = Dataset.read(dataset, split, objects, whole[:limit])
     # Of the whole split, since estimates of its other images are no mistake.
-    records, others = records_of(results, whole.sources(objects))
-    records = records[:limit]
-    problems = [f"{csv}: has {others} images that are not in this split"] if others else []
-    origin = origin_of(csv.stem.split("_")[0], data.name, (split,))
-    # As a run leaves it behind: 'casapose compare' reads it.
-    header = RunHeader(origin.model, "", (f"{data.name}/{split}",), {"estimates": str(csv)})
-    with RecordLog(out / LOG_FILE, header) as log:
-        for record in records:
+    everything = sources_of(whole, f"{data.name}/{split}", objects)
+    records, others = records_of(read_bop_csv(csv, objects), everything)
+
+    def fill(log: RecordLog) -> list[str]:
+        for record in records[:limit]:
             log.append(record)
-    with data.depth(references, vsd) as depth:
-        scores = _bop_scores(data, records, references, depth, vsd)
-    return _report(
-        data, records, sources, references, origin, options.min_visibility, out, scores, problems
-    )
+        return [f"{csv}: has {others} images that are not in this split"] if others else []
+
+    # As a run leaves it behind: 'casapose compare' reads it.
+    name, source = csv.stem.split("_")[0], f"{data.name}/{split}"
+    header = RunHeader(name, "", (source,), {"estimates": str(csv)})
+    return measure(data, header, fill, out, options, vsd)
 
 
 def _refuse_options_of_runs(args: argparse.Namespace) -> None:
@@ -193,108 +161,3 @@ def _refuse_options_of_runs(args: argparse.Namespace) -> None:
     wrong = [option for option, is_given in given.items() if is_given]
     if wrong:
         raise ConfigError(f"{', '.join(wrong)}: only with --model; with --estimates nothing is run")
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The frames of one split of a BOP data set."""
-
-    path: Path
-    split: str
-    frames: tuple[BopFrame, ...]
-    counts: dict[int, int]
-
-    @classmethod
-    def read(cls, path: Path, split: str, limit: int | None = None) -> _Data:
-        from itertools import islice
-
-        from casapose_ros.data.bop import BopDataset
-        from casapose_ros.evaluation.datasets import count_objects
-
-        frames = tuple(islice(BopDataset(path, split), limit))
-        return cls(path, split, frames, count_objects(frames))
-
-    @property
-    def name(self) -> str:
-        return self.path.resolve().name
-
-    def depth(
-        self, references: dict[str, Reference], vsd: bool
-    ) -> AbstractContextManager[DepthSource | None]:
-        """What VSD needs; None where there is no depth or VSD is left out."""
-        from casapose_ros.evaluation.bop19 import open_depth
-
-        return open_depth(self.path, self.frames, references) if vsd else nullcontext()
-
-    def sources(self, objects: Sequence[ObjectModel]) -> list[BopSource]:
-        """One per scene, so that processes can share them out."""
-        from itertools import groupby
-
-        from casapose_ros.evaluation.datasets import BopSource
-
-        scenes = groupby(self.frames, lambda frame: frame.scene_id)
-        return [
-            BopSource(f"{self.name}/{self.split}/{scene:06d}", tuple(frames), tuple(objects))
-            for scene, frames in scenes
-        ]
-
-
-def _bop_scores(
-    data: _Data,
-    records: Sequence[FrameRecord],
-    references: dict[str, Reference],
-    depth: DepthSource | None,
-    vsd: bool,
-) -> BopScores:
-    from casapose_ros.evaluation import bop19
-
-    path = data.path / bop19.TARGETS_FILE
-    targets = bop19.read_targets(path) if path.is_file() else None
-    has_depth = any(frame.depth_path is not None for frame in data.frames)
-    reason = LEFT_OUT if has_depth and not vsd else bop19.NO_DEPTH
-    with progress("scoring", len(records)) as advance:
-        return bop19.evaluate(_counted(records, advance), references, targets, depth, reason)
-
-
-def _report(
-    data: _Data,
-    records: Sequence[FrameRecord],
-    sources: Sequence[BopSource],
-    references: dict[str, Reference],
-    origin: Origin,
-    min_visibility: float,
-    out: Path,
-    scores: BopScores,
-    problems: Sequence[str] = (),
-) -> Report:
-    from casapose_ros.evaluation.datasets import unknown_visibilities
-    from casapose_ros.evaluation.reporting.assembling import report_on
-    from casapose_ros.evaluation.results import write_bop_csv
-
-    bop_ids = {name: reference.model.bop_id for name, reference in references.items()}
-    # BOP wants METHOD_DATASET-SPLIT.csv, with no other underscore; a split may be a path.
-    method, dataset, split = (
-        text.replace("_", "-").replace("/", "-") or "model"
-        for text in (origin.model, data.name, data.split)
-    )
-    write_bop_csv(records, bop_ids, out / f"{method}_{dataset}-{split}.csv")
-    known = set(bop_ids.values())
-    return report_on(
-        records,
-        sources,
-        references,
-        origin,
-        min_visibility,
-        out,
-        bop=scores,
-        problems=(*problems, *unknown_visibilities(data.frames)),
-        ignored={bop_id: n for bop_id, n in data.counts.items() if bop_id not in known},
-    )
-
-
-def _counted(
-    records: Sequence[FrameRecord], advance: Callable[[int], None]
-) -> Iterator[FrameRecord]:
-    for record in records:
-        yield record
-        advance(1)

@@ -1,4 +1,4 @@
-"""``casapose objects``: make an object set from meshes, or the demo objects."""
+"""``casapose objects``: make an object set from meshes or other scans, or the demo objects."""
 
 from __future__ import annotations
 
@@ -32,13 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE=NAME",
-        help="object names by file name without suffix (default: the file names)",
+        help="object names by file name without suffix (default: the file names); with "
+        "--align-to, only these files are taken",
     )
     parser.add_argument(
         "--symmetries",
         type=Path,
         metavar="YAML",
         help="symmetries by object name, in the form of BOP's models_info.json (mm)",
+    )
+    parser.add_argument(
+        "--align-to",
+        type=Path,
+        metavar="OTHER",
+        help="the meshes are other scans of this object set's objects of the same names: find "
+        "how they lie in its meshes, and take its keypoints and symmetries",
     )
 
 
@@ -48,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.demo:
         objects = _write_demo(args)
+    elif args.align_to is not None:
+        objects = _write_aligned(args)
     else:
         symmetries = read_symmetries(args.symmetries) if args.symmetries else {}
         unit = args.units or _bop_unit(args.meshes)
@@ -68,11 +78,35 @@ def _write_demo(args: argparse.Namespace) -> tuple:
     from casapose_ros.data.demo_objects import demo_object_set
     from casapose_ros.data.nets_pdf import write_nets_pdf
 
-    if args.units or args.names or args.symmetries:
-        raise ConfigError("--demo takes no --units, --names or --symmetries")
+    if args.units or args.names or args.symmetries or args.align_to:
+        raise ConfigError("--demo takes no --units, --names, --symmetries or --align-to")
     objects = demo_object_set(args.out).objects
     write_nets_pdf(args.out / "nets.pdf")
     return objects
+
+
+def _write_aligned(args: argparse.Namespace) -> tuple:
+    from casapose_ros.data.meshes import load_object_set
+    from casapose_ros.data.object_sets import build_aligned_set
+
+    if args.symmetries:
+        raise ConfigError("--align-to takes no --symmetries: they come from the other object set")
+    reference = load_object_set(args.align_to)
+    unit = args.units or _bop_unit(args.meshes)
+    names = _parse_names(args.names)
+    aligned, alignments = build_aligned_set(args.meshes, args.out, unit, reference, names)
+    for obj, alignment in zip(aligned.objects, alignments, strict=True):
+        print(
+            f"{obj.name}: surfaces {1000 * alignment.median:.2f} mm apart (median; 95 %: "
+            f"{1000 * alignment.percentile_95:.2f} mm), {100 * alignment.common:.0f} % in common"
+        )
+        if alignment.ties > 1:
+            print(
+                f"{obj.name}: {alignment.ties} positions fit equally well; took the one that is "
+                "turned least. Fine if the object is symmetric; otherwise turn the mesh nearly "
+                "into place first"
+            )
+    return aligned.objects
 
 
 def _bop_unit(mesh_dir: Path) -> str:

@@ -63,12 +63,13 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"contact sheet: {args.contact_sheet}", soft_wrap=True)
         return 0
     plan = prepare(job, args.resume)
-    _render(job, plan, args.jobs, console)
+    render_plan(job, plan, args.jobs, console)
     console.print(f"contact sheet: {finish(job)}", soft_wrap=True)
     return 0
 
 
-def _render(job: RenderJob, plan: Plan, jobs: int, console: Console) -> None:
+def render_plan(job: RenderJob, plan: Plan, jobs: int, console: Console) -> None:
+    """Render what is left to do in ``jobs`` processes, and show how far it is."""
     import os
     import time
 

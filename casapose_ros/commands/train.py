@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from casapose_ros.commands._training_data import (
+    TrainingData,
+    note_data,
+    open_frames,
+    rendered_data,
+    training_sets,
+    validation_set,
+)
+from casapose_ros.commands._training_start import TrainingStart, start_of
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from casapose_ros.training.distribution import Hosts
+    from casapose_ros.training.recipes import TrainingFile
     from casapose_ros.training.settings import TrainConfig
+    from casapose_ros.types import ObjectModel
 
 NAME = "train"
-HELP = "train a network on a data set in BOP form"
+HELP = "train a network on data sets in BOP form, rendering them first where the settings say so"
+PREVIEWED = 16
+"""Least number of crops in a preview."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,115 +37,180 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objects", required=True, type=Path, metavar="OBJECTS", help="object set to learn"
     )
-    parser.add_argument(
-        "--data", required=True, type=Path, metavar="BOPDIR", help="rendered data set"
-    )
-    parser.add_argument("--split", default="train_pbr", help="split to train on")
-    parser.add_argument("--validation-split", default="val", help="held-out split of --data")
-    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="folder to write")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder to write")
     parser.add_argument("--name", help="name of the model (default: that of the run's folder)")
     parser.add_argument(
         "--resume", action="store_true", help="go on from the run's last checkpoint"
     )
     parser.add_argument(
-        "--cache", type=Path, help="folder for resized frames (default: DATA/cache)"
+        "--preview",
+        type=Path,
+        metavar="FILE.png",
+        help="only draw the first crops with labels, guides and keypoints into one picture",
     )
+    parser.add_argument(
+        "--extend",
+        type=Path,
+        metavar="BUNDLE",
+        help="trained model to add the object set's new objects to; what it knows, it keeps",
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        nargs="+",
+        metavar="BOPDIR",
+        help="data sets to learn from; if the settings have a 'render' section, the first is the "
+        "folder to render into",
+    )
+    data.add_argument("--split", default="train_pbr", help="split to train on (%(default)s)")
+    data.add_argument(
+        "--validation",
+        type=Path,
+        metavar="BOPDIR",
+        help="data set to validate on (default: the first of --data that has the split)",
+    )
+    data.add_argument("--validation-split", default="val", help="held-out split (%(default)s)")
+    data.add_argument(
+        "--cache", type=Path, help="folder for resized frames (default: BOPDIR/cache)"
+    )
+    data.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="leave out scenes and frames that cannot be read, and say which",
+    )
+    data.add_argument("--no-render", action="store_true", help="ignore the 'render' section")
+    data.add_argument(
+        "--on-the-fly",
+        action="store_true",
+        help="render the split to train on while training, without writing it to the disk",
+    )
+    data.add_argument(
+        "--jobs",
+        type=int,
+        help="processes that render (default: one per core; with --on-the-fly half as many)",
+    )
+    hosts = parser.add_argument_group("several hosts, with KERAS_BACKEND=jax")
+    hosts.add_argument("--hosts", type=int, default=1, metavar="N", help="number (%(default)s)")
+    hosts.add_argument("--host-index", type=int, default=0, metavar="I", help="of this one, from 0")
+    hosts.add_argument("--coordinator", metavar="ADDRESS:PORT", help="of host 0, for all to meet")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, show progress, and leave a bundle, logs and curves in the run's folder."""
     from casapose_ros.config import load_yaml
-    from casapose_ros.training.loop import CHECKPOINT_FILE
-    from casapose_ros.training.settings import TrainConfig
+    from casapose_ros.training.checkpoint import newest_checkpoint
+    from casapose_ros.training.distribution import Hosts
+    from casapose_ros.training.loop import CHECKPOINTS
+    from casapose_ros.training.recipes import TrainingFile
 
-    if (args.out / CHECKPOINT_FILE).exists() and not args.resume:
+    if (args.out is None) == (args.preview is None):
+        raise ConfigError("give --out for a run, or --preview for a picture of its first crops")
+    if args.out is not None and not args.resume and newest_checkpoint(args.out / CHECKPOINTS):
         raise ConfigError(f"{args.out} holds a run already; add --resume or name another folder")
-    data = TrainingData(args.data, args.split, args.validation_split, args.cache)
-    train(load_yaml(TrainConfig, args.config), args.objects, data, args.out, args.name)
+    file = load_yaml(TrainingFile, args.config)
+    hosts = Hosts(args.hosts, args.host_index, args.coordinator)
+    start = start_of(file.training(), args.objects, args.extend)  # before anything is rendered
+    data = _data(args, file)
+    if args.preview is not None:
+        preview(start, data, args.preview)
+        return 0
+    train(start, data, args.out, args.name, hosts)
     return 0
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run learns from.
-
-    Attributes:
-        path: Folder in BOP form.
-        split: To train on.
-        validation_split: To measure on while training.
-        cache: Folder for resized frames; inside the data set if None.
-    """
-
-    path: Path
-    split: str = "train_pbr"
-    validation_split: str = "val"
-    cache: Path | None = None
+def _data(args: argparse.Namespace, file: TrainingFile) -> TrainingData:
+    """What the command line and the settings say to learn from; renders it if need be."""
+    if args.jobs is not None and args.jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {args.jobs}")
+    cores = len(os.sched_getaffinity(0))
+    data = TrainingData(
+        tuple(args.data),
+        args.split,
+        args.validation,
+        args.validation_split,
+        args.cache,
+        args.skip_broken,
+        processes=args.jobs or (max(cores // 2, 1) if args.on_the_fly else cores),
+    )
+    if args.on_the_fly and (args.no_render or not file.render):
+        raise ConfigError(f"--on-the-fly needs the 'render' section of {args.config}")
+    if args.no_render or not file.render:
+        return data
+    return rendered_data(file, args.config, args.objects, data, args.on_the_fly)
 
 
 def train(
-    config: TrainConfig, objects: Path, data: TrainingData, out: Path, name: str | None = None
+    start: TrainingStart,
+    data: TrainingData,
+    out: Path,
+    name: str | None = None,
+    hosts: Hosts | None = None,
 ) -> Path:
     """Train to the end, from the folder's checkpoint if it has one.
 
     Args:
-        config: Settings.
-        objects: Folder of the object set.
+        start: Settings and objects.
         data: What to learn from.
         out: The run's folder.
         name: Name of the model; that of the folder if None.
+        hosts: The hosts that share the run; this one alone if None.
 
     Returns:
         The folder of the model bundle.
 
     Raises:
-        CasaposeError: The data do not fit, the checkpoint is of other settings, or the loss is
-            not finite.
+        CasaposeError: The data do not fit, the checkpoint is of other settings or data, or the
+            loss is not finite.
     """
-    from casapose_ros.data.bop import BopDataset
+    from contextlib import closing
+
+    from casapose_ros.files import make_folder
+    from casapose_ros.training.distribution import Hosts, join_hosts
     from casapose_ros.training.loop import Run
 
-    known = _choose_objects(objects, config.objects)
-    cache = _open_cache(data, known, config.input_size)
-    validate = _validator(BopDataset(data.path, data.validation_split), known, config)
-    training = Run(config, cache, known, validate, out, name or out.name)
-    if training.checkpoint_path.exists():
+    config, objects = start.config, start.objects
+    validate = _validator(validation_set(data), objects, config)
+    with closing(open_frames(data, objects, config)) as frames:
+        if not data.live:
+            start.check_frames(frame for dataset in training_sets(data) for frame in dataset)
+        make_folder(out)
+        note_data(out, data, frames)
+        # Hosts take different times to read their frames: they meet after it.
+        join_hosts(hosts or Hosts())
+        initial = start.extension.weights if start.extension else None
+        training = Run(config, frames, objects, validate, out, name or out.name, initial)
         training.resume()
-        print(f"resuming after {training.step} steps")
-    _train(training)
+        if training.step:
+            print(f"resuming after {training.step} steps")
+        _train(training)
     return out / "bundle"
 
 
-def _choose_objects(path: Path, names: tuple[str, ...]):
-    """Objects of the set, in the order named, with class ids 1..K."""
-    from casapose_ros.data.meshes import load_object_set
+def preview(start: TrainingStart, data: TrainingData, path: Path) -> None:
+    """Draw the crops of the first steps into one picture."""
+    from contextlib import closing
 
-    by_name = {model.name: model for model in load_object_set(path).objects}
-    unknown = [name for name in names if name not in by_name]
-    if unknown:
-        raise ConfigError(f"{path} has no object {unknown[0]!r}; it has {', '.join(by_name)}")
-    chosen = names or tuple(by_name)
-    return tuple(replace(by_name[n], class_id=i) for i, n in enumerate(chosen, start=1))
+    import numpy as np
 
+    from casapose_ros.commands._batch_picture import batch_picture
+    from casapose_ros.data.bop_writer import write_image
+    from casapose_ros.training.batches import prefetch_batches
 
-def _open_cache(data: TrainingData, objects, size: tuple[int, int]):
-    from rich.progress import Progress
-
-    from casapose_ros.data.bop import BopDataset
-    from casapose_ros.data.frame_cache import open_frame_cache
-
-    dataset = BopDataset(data.path, data.split)
-    with Progress() as bar:
-        task = bar.add_task("reading frames", total=None)
-        return open_frame_cache(
-            dataset,
-            objects,
-            size,
-            data.cache or data.path / "cache",
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    config = start.config
+    steps = range(-(-PREVIEWED // config.batch_size))
+    with closing(open_frames(data, start.objects, config)) as frames:
+        batches = list(prefetch_batches(frames, config.crop, config.batch_size, config.seed, steps))
+    inputs, targets = (
+        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for parts in zip(*batches, strict=True)
+    )
+    write_image(path, batch_picture(inputs, targets)[..., ::-1])
+    print(f"preview: {path}")
 
 
-def _validator(dataset, objects, config):
+def _validator(dataset, objects: Sequence[ObjectModel], config: TrainConfig):
     """Measures an estimator on the first frames of the held-out split."""
     from itertools import islice
 
@@ -170,6 +250,7 @@ def _train(training) -> None:
                 shown = progress.validation
                 figures = "  ".join(f"{k} {v:.3f}" for k, v in shown.items())
                 console.print(f"step {progress.step}: {figures}")
-                plot_curves(training.out, training.out / "curves.png")
+                if training.devices.is_chief:
+                    plot_curves(training.out, training.out / "curves.png")
 
         training.train(report)

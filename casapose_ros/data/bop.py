@@ -160,7 +160,7 @@ def read_scene(path: str | Path) -> list[BopFrame]:
     truths = read_json(path / "scene_gt.json")
     info_path = path / "scene_gt_info.json"
     infos = read_json(info_path) if info_path.exists() else {}
-    images = _numbered_images(path)
+    images = list_images(path)
     # Masks are PNG files in all of BOP's sets, depth is TIFF in some (ITODD).
     masks = {p.name: p for p in (path / "mask_visib").glob("*.png")}
     depths = _images_in(path / "depth", DEPTH_SUFFIXES) if (path / "depth").is_dir() else {}
@@ -251,7 +251,12 @@ def _depth_scale(entry: dict[str, Any], where: str) -> float:
         raise DatasetError(f"{where}: depth_scale must be a number, got {brief(scale)}") from error
 
 
-def _numbered_images(path: Path) -> dict[str, Path]:
+def list_images(path: Path) -> dict[str, Path]:
+    """The colour (or grey) images in a scene folder, by name without suffix.
+
+    Raises:
+        DatasetError: It has no folder of images.
+    """
     for folder in IMAGE_FOLDERS:
         if (path / folder).is_dir():
             return _images_in(path / folder, IMAGE_SUFFIXES)

@@ -61,6 +61,11 @@ class BopWriter:
             found |= {int(scene.name) * FRAMES_PER_SCENE + int(name) for name in names}
         return found
 
+    def finished(self) -> bool:
+        """Whether :meth:`finish` has been called since the last frame was written."""
+        scenes = (self.path / self.split).glob("[0-9]*")
+        return (self.path / "models").is_dir() and not any((s / RECORDS).is_dir() for s in scenes)
+
     def write(self, index: int, frame: LabelledFrame) -> None:
         """Write the images of frame ``index``, then its record."""
         scene = self.scene_path(index)

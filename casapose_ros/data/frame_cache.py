@@ -1,12 +1,15 @@
-"""A BOP data set at network resolution, as memory-mapped arrays that training crops from."""
+"""BOP data sets at network resolution, as memory-mapped arrays that training crops from."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +17,17 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.bop import BopDataset, BopFrame
+from casapose_ros.data.fitting import check_complete, check_fit
+from casapose_ros.data.targets import KeypointTargets
 from casapose_ros.errors import DatasetError
-from casapose_ros.geometry import project, resize_camera
-from casapose_ros.types import NUM_KEYPOINTS, ObjectModel
+from casapose_ros.files import make_folder
+from casapose_ros.geometry import resize_camera
+from casapose_ros.types import CameraModel, ObjectModel
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+PROBLEMS = "problems.json"
+"""Frames that could not be read; written last, so that it also says that the cache is whole."""
+BYTES_PER_PIXEL = 4
 
 
 @dataclass(frozen=True)
@@ -26,16 +35,61 @@ class FrameCache:
     """N frames, resized, with the truth that training needs.
 
     Attributes:
-        images: (N, H, W, 3) uint8 RGB.
-        labels: (N, H, W) uint8 class ids.
-        keypoints: (N, K, 9, 2) float32 px, x then y; NaN for absent objects.
+        images: N of (H, W, 3) uint8 RGB.
+        labels: N of (H, W) uint8 class ids.
+        keypoints: N of (K, S, 9, 2) float32 px, x then y, of S poses that look alike; NaN for
+            absent objects.
         scale: Pixels of the original image per pixel of the cache.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    keypoints: np.ndarray
+    images: Sequence[np.ndarray]
+    labels: Sequence[np.ndarray]
+    keypoints: Sequence[np.ndarray]
     scale: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, step: int) -> FrameCache:
+        """The frames that a training step draws from: all of them at every step."""
+        return self
+
+    def close(self) -> None:
+        """Nothing to end; a window of rendered frames has processes."""
+
+
+class Rows:
+    """Rows of several arrays, one after another.
+
+    Args:
+        parts: Arrays, each with the numbers of the rows that count.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Sequence[np.ndarray], Sequence[int]]]):
+        self._arrays = [array for array, _ in parts]
+        self._places = [(part, row) for part, (_, rows) in enumerate(parts) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        part, row = self._places[index]
+        return self._arrays[part][row]
+
+
+def join_caches(caches: Sequence[FrameCache]) -> FrameCache:
+    """All frames of several data sets, each frame as likely as any other.
+
+    The scale is the mean over the frames: it only weighs the keypoint loss.
+    """
+    if len(caches) == 1:
+        return caches[0]
+    images, labels, keypoints = (
+        Rows([(getattr(cache, name), range(len(cache))) for cache in caches])
+        for name in ("images", "labels", "keypoints")
+    )
+    scale = np.average([c.scale for c in caches], weights=[len(c) for c in caches])
+    return FrameCache(images, labels, keypoints, float(scale))
 
 
 def open_frame_cache(
@@ -43,43 +97,119 @@ def open_frame_cache(
     objects: Sequence[ObjectModel],
     size: tuple[int, int],
     folder: Path,
+    symmetric: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> FrameCache:
     """Open the cache of a data set, writing it first if it is not there yet.
 
     Args:
-        dataset: The frames; all of one size, with masks of the visible pixels.
+        dataset: The frames, with masks of the visible pixels. If it skips what is broken,
+            unreadable frames are left out, too, and noted in its ``problems``.
         objects: Objects 1..K; others in the data set become background.
         size: (width, height) of the network's input; must have the images' aspect ratio.
         folder: Where caches live; each is named by what it was made from.
+        symmetric: Keypoints of all equivalent poses, not only of the true one.
         progress: Called with (frames done, frames in all).
 
     Raises:
-        DatasetError: The data set is empty, has no masks, or has images of another shape.
+        DatasetError: The data set is empty, has no masks, has images of another shape or without
+            ground truth, is broken, or does not fit the objects; or the disk is too small.
     """
     frames = list(dataset)
     if not frames:
         raise DatasetError(f"{dataset.path}: no frames to train on")
-    path = folder / _key(frames, objects, size)
-    if not (path / "done").exists():
-        _write(path, frames, objects, size, progress)
-    arrays = {n: np.load(path / f"{n}.npy", mmap_mode="r") for n in ("images", "labels")}
+    for frame in frames:
+        check_aspect(frame.camera, size, str(frame.image_path))
+    check_fit(dataset.path, frames, objects)
+    check_complete(dataset, frames)
+    path = folder / _key(dataset.path, frames, objects, size)
+    make_folder(folder)
+    with locked(path):
+        if not (path / PROBLEMS).exists():
+            _write(path, frames, objects, size, progress)
+    broken = {int(i): text for i, text in json.loads((path / PROBLEMS).read_text()).items()}
+    _report(dataset, broken)
+    usable = [i for i in range(len(frames)) if i not in broken]
+    if not usable:
+        raise DatasetError(f"{dataset.path}: none of {len(frames)} frames can be read")
+    targets = KeypointTargets(objects, symmetric)
+    keypoints = [_keypoints(targets, frames[i], size) for i in usable]
+    # As plain arrays, whose rows are taken in a tenth of the time.
+    arrays = {
+        name: np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
+        for name in ("images", "labels")
+    }
+    if broken:
+        arrays = {name: Rows([(array, usable)]) for name, array in arrays.items()}
     return FrameCache(
-        **arrays,
-        keypoints=np.load(path / "keypoints.npy"),
-        scale=frames[0].camera.width / size[0],
+        **arrays, keypoints=np.stack(keypoints), scale=frames[0].camera.width / size[0]
     )
 
 
-def _key(frames: Sequence[BopFrame], objects: Sequence[ObjectModel], size: tuple[int, int]) -> str:
-    """Name of the cache: changes with the frames, the objects' keypoints, or the size."""
+def check_aspect(camera: CameraModel, size: tuple[int, int], name: str) -> None:
+    """Whether images can be resized to the network's input without distorting them.
+
+    Raises:
+        DatasetError: They cannot; the message calls them ``name``.
+    """
+    if abs(camera.width * size[1] - camera.height * size[0]) > max(size):
+        raise DatasetError(
+            f"{name}: {camera.width}x{camera.height} has another aspect ratio than the network's "
+            f"input {size[0]}x{size[1]}"
+        )
+
+
+def resize_frame(
+    image: np.ndarray, masks: Iterable[tuple[int, np.ndarray]], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image and labels at network resolution.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        masks: Class ids with (H, W) bool visible pixels.
+        size: (width, height) of the network's input.
+    """
+    labels = np.zeros(image.shape[:2], np.uint8)
+    for class_id, mask in masks:
+        labels[mask] = class_id
+    return (
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+        cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
+    )
+
+
+def _keypoints(targets: KeypointTargets, frame: BopFrame, size: tuple[int, int]) -> np.ndarray:
+    return targets.project(frame.objects, resize_camera(frame.camera, *size))
+
+
+def _key(
+    root: Path, frames: Sequence[BopFrame], objects: Sequence[ObjectModel], size: tuple[int, int]
+) -> str:
+    """Name of the cache: changes with the images, masks, objects' classes, or the size."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([CACHE_VERSION, size]).encode())
+    classes = [(model.bop_id, model.class_id) for model in objects]
+    digest.update(json.dumps([CACHE_VERSION, size, classes]).encode())
     for frame in frames:
-        digest.update(f"{frame.image_path}{os.path.getmtime(frame.image_path)}".encode())
-    for model in objects:
-        digest.update(f"{model.bop_id},{model.class_id}".encode() + model.keypoints.tobytes())
+        masks = [truth.mask_path for truth in frame.objects]
+        known = [_state(path, root) for path in (frame.image_path, *masks)]
+        known.append([truth.bop_id for truth in frame.objects])
+        digest.update(json.dumps(known).encode())
     return digest.hexdigest()[:16]
+
+
+def _state(path: Path | None, root: Path) -> tuple[str, int, int] | None:
+    if path is None:
+        return None
+    state = os.stat(path)
+    return path.relative_to(root).as_posix(), state.st_mtime_ns, state.st_size
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Of several processes that train on one data set the first makes ``path``, others wait."""
+    with open(path.with_suffix(".lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _write(
@@ -89,9 +219,17 @@ def _write(
     size: tuple[int, int],
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    path.mkdir(parents=True, exist_ok=True)
     width, height = size
     count = len(frames)
+    needed = count * width * height * BYTES_PER_PIXEL
+    shutil.rmtree(path, ignore_errors=True)  # of a process that died in the middle
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise DatasetError(
+            f"{path.parent}: {count} frames of {width}x{height} need {needed / 1e9:.1f} GB, but "
+            f"only {free / 1e9:.1f} GB are free: give another folder with --cache"
+        )
+    path.mkdir()
     images, labels = (
         np.lib.format.open_memmap(path / f"{name}.npy", "w+", np.uint8, shape)
         for name, shape in (
@@ -99,11 +237,14 @@ def _write(
             ("labels", (count, height, width)),
         )
     )
-    keypoints = np.full((count, len(objects), NUM_KEYPOINTS, 2), np.nan, np.float32)
-    by_bop_id = {model.bop_id: model for model in objects}
+    classes = {model.bop_id: model.class_id for model in objects}
+    broken: dict[int, str] = {}
 
     def convert(index: int) -> None:
-        images[index], labels[index] = _resized(frames[index], by_bop_id, size, keypoints[index])
+        try:
+            images[index], labels[index] = _resized(frames[index], classes, size)
+        except DatasetError as error:
+            broken[index] = str(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(convert, range(count)), start=1):
@@ -111,37 +252,24 @@ def _write(
                 progress(done, count)
     images.flush()
     labels.flush()
-    np.save(path / "keypoints.npy", keypoints)
-    (path / "done").touch()
+    (path / PROBLEMS).write_text(json.dumps(dict(sorted(broken.items()))))
 
 
 def _resized(
-    frame: BopFrame,
-    by_bop_id: dict[int, ObjectModel],
-    size: tuple[int, int],
-    keypoints: np.ndarray,
+    frame: BopFrame, classes: Mapping[int, int], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels of one frame; fills ``keypoints`` (K, 9, 2) in place."""
-    image = frame.load_image()
-    height, width = image.shape[:2]
-    if abs(width * size[1] - height * size[0]) > max(size):
-        raise DatasetError(
-            f"{frame.image_path}: {width}x{height} has another aspect ratio than the network's "
-            f"input {size[0]}x{size[1]}"
-        )
-    camera = resize_camera(frame.camera, *size)
-    labels = np.zeros((height, width), np.uint8)
-    for index, truth in enumerate(frame.objects):
-        model = by_bop_id.get(truth.bop_id)
-        if model is None:
-            continue
-        if truth.mask_path is None:
-            raise DatasetError(f"{frame.image_path}: object {truth.bop_id} has no mask_visib")
-        labels[frame.load_mask(index)] = model.class_id
-        keypoints[model.class_id - 1] = project(
-            model.keypoints, truth.R_cam_obj, truth.t_cam_obj, camera
-        )
-    return (
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
-        cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
+    """Image and labels of one frame."""
+    masks = (
+        (classes[truth.bop_id], frame.load_mask(index))
+        for index, truth in enumerate(frame.objects)
+        if truth.bop_id in classes
     )
+    return resize_frame(frame.load_image(), masks, size)
+
+
+def _report(dataset: BopDataset, broken: Mapping[int, str]) -> None:
+    if broken and not dataset.skip_broken:
+        first = next(iter(broken.values()))
+        more = f" (and {len(broken) - 1} more frames)" if len(broken) > 1 else ""
+        raise DatasetError(f"{first}{more}; --skip-broken leaves them out")
+    dataset.problems.extend(broken.values())

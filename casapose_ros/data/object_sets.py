@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
+from trimesh.transformations import transform_points
 
+from casapose_ros.data.alignment import Alignment, align_meshes
 from casapose_ros.data.meshes import (
     MESH_SUFFIXES,
     Mesh,
@@ -68,8 +71,7 @@ def build_object_set(
     objects, meshes = [], []
     for class_id, (file, name) in enumerate(zip(files, chosen, strict=True), start=1):
         mesh = load_mesh(file, unit)
-        bop_name = BOP_FILE_NAME.fullmatch(file.stem)
-        bop_id = int(bop_name[1]) if bop_name else class_id
+        bop_id = _bop_id(file, class_id)
         known = NO_SYMMETRIES
         if bop_id in infos:
             _check_diameter(file, mesh, infos[bop_id])
@@ -79,6 +81,72 @@ def build_object_set(
         )
         meshes.append(mesh)
     return write_object_set(out_dir, objects, meshes)
+
+
+def build_aligned_set(
+    mesh_dir: str | Path,
+    out_dir: str | Path,
+    unit: str,
+    reference: ObjectSet,
+    names: Mapping[str, str] | None = None,
+) -> tuple[ObjectSet, tuple[Alignment, ...]]:
+    """Make an object set of other scans of known objects.
+
+    Every object gets the keypoints and symmetries of the reference's object of the same name, in
+    the scan's own frame, and keeps the transform between the two.
+
+    Args:
+        mesh_dir: Folder of PLY, OBJ, STL or GLB files, one object each.
+        out_dir: Folder to write.
+        unit: The files' unit: ``mm``, ``cm`` or ``m``.
+        reference: The known objects. Class ids follow its order.
+        names: Object names by file name without suffix; if given, only these files are taken.
+
+    Returns:
+        The set, and how well each of its objects fits.
+
+    Raises:
+        MeshError: The folder has no meshes, a mesh is bad, or does not fit its object.
+        ConfigError: The reference has no object of a mesh's name.
+    """
+    if Path(out_dir).resolve() == reference.path.resolve():
+        raise ConfigError(f"{out_dir}: the set would overwrite the one that it is aligned to")
+    files, infos = _mesh_files(Path(mesh_dir), Path(out_dir))
+    pairs = _partners(files, dict(names or {}), reference)
+    objects, meshes, alignments = [], [], []
+    for class_id, (file, known) in enumerate(pairs, start=1):
+        mesh = load_mesh(file, unit)
+        bop_id = _bop_id(file, class_id)
+        if bop_id in infos:
+            _check_diameter(file, mesh, infos[bop_id])
+        alignment = align_meshes(mesh, reference.mesh(known), known.name)
+        described = describe_object(mesh.vertices, known.name, class_id, bop_id)
+        objects.append(_as_scan_of(known, described, alignment.T_reference_obj))
+        meshes.append(mesh)
+        alignments.append(alignment)
+    return write_object_set(out_dir, objects, meshes), tuple(alignments)
+
+
+def _as_scan_of(known: ObjectModel, scan: ObjectModel, T_reference_obj: np.ndarray) -> ObjectModel:
+    """The scan with the known object's keypoints and symmetries in its own frame."""
+    T_obj_reference = np.linalg.inv(T_reference_obj)
+    return replace(
+        scan,
+        keypoints=transform_points(known.keypoints, T_obj_reference),
+        symmetries=_moved(known.symmetries, T_obj_reference),
+        T_reference_obj=T_reference_obj,
+    )
+
+
+def _moved(symmetries: Symmetries, T: np.ndarray) -> Symmetries:
+    """Symmetries in another frame; ``T`` (4, 4) leads from the old one to the new."""
+    return Symmetries(
+        T @ symmetries.discrete @ np.linalg.inv(T),
+        tuple(
+            (T[:3, :3] @ axis, T[:3, :3] @ offset + T[:3, 3])
+            for axis, offset in symmetries.continuous
+        ),
+    )
 
 
 def describe_object(
@@ -156,6 +224,34 @@ def _mesh_files(mesh_dir: Path, out_dir: Path) -> tuple[list[Path], dict[int, Mo
         raise MeshError(f"{mesh_dir}: no mesh files ({', '.join(MESH_SUFFIXES)})")
     info_path = mesh_dir / "models_info.json"
     return files, read_models_info(info_path) if info_path.is_file() else {}
+
+
+def _bop_id(file: Path, default: int) -> int:
+    """Of a file name like ``obj_000007``."""
+    match = BOP_FILE_NAME.fullmatch(file.stem)
+    return int(match[1]) if match else default
+
+
+def _partners(
+    files: Sequence[Path], names: Mapping[str, str], reference: ObjectSet
+) -> list[tuple[Path, ObjectModel]]:
+    """Mesh files with the reference's objects of the same name, in the reference's order."""
+    _check_known(names, [file.stem for file in files], "--names")
+    by_name = {obj.name: obj for obj in reference.objects}
+    if names:
+        files = [file for file in files if file.stem in names]
+    chosen = {file: names.get(file.stem, file.stem) for file in files}
+    alone = [f"{file.name} ({name})" for file, name in chosen.items() if name not in by_name]
+    if alone:
+        raise ConfigError(
+            f"{reference.path} has no object to align {', '.join(alone)} to; it has "
+            f"{', '.join(by_name)}: say with --names FILE=NAME which meshes are scans of which"
+        )
+    for file, name in chosen.items():
+        if list(chosen.values()).count(name) > 1:
+            raise ConfigError(f"{file}: name {name!r} is used more than once")
+    pairs = [(file, by_name[name]) for file, name in chosen.items()]
+    return sorted(pairs, key=lambda pair: pair[1].class_id)
 
 
 def _check_known(given: Mapping[str, object], known: Sequence[str], where: str) -> None:

@@ -11,7 +11,7 @@ import queue
 import shutil
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def render_frames(job: RenderJob, indices: list[int]) -> Iterator[int]:
         yield index
 
 
-def iterate_frames(job: RenderJob, indices: list[int]) -> Iterator[tuple[int, LabelledFrame]]:
+def iterate_frames(job: RenderJob, indices: Iterable[int]) -> Iterator[tuple[int, LabelledFrame]]:
     """Render frames one after another in this process."""
     loaded = load_bodies(load_object_set(job.objects), job.config.objects)
     bodies = [body for body, _ in loaded.values()]

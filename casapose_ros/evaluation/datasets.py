@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,22 @@ class BopSource:
         """Frames by name."""
         others = {frame_name(bop_frame) for bop_frame in self.bop_frames} - set(names)
         return {frame.name: frame for frame in self.frames(others)}
+
+
+def sources_of(
+    bop_frames: Iterable[BopFrame], name: str, objects: Sequence[ObjectModel]
+) -> list[BopSource]:
+    """The frames of a BOP data set scene by scene.
+
+    Args:
+        bop_frames: Frames, those of a scene one after the other.
+        name: What they are part of; sources are called after it and their scene.
+        objects: What the model knows.
+    """
+    return [
+        BopSource(f"{name}/{scene:06d}", tuple(frames), tuple(objects))
+        for scene, frames in groupby(bop_frames, lambda frame: frame.scene_id)
+    ]
 
 
 def records_of(

@@ -114,8 +114,7 @@ class Match:
         frame: Name of the image, for example ``000002/000031``.
         name: The object's name.
         outcome: See :class:`Outcome`.
-        pose: The estimate; None for a missed object, and where a match is read back from a file
-            that keeps the figures alone.
+        score: The estimate's score; None for a missed object.
         visibility: Visible fraction of the true object; None for an estimate without one.
         errors: See :class:`PoseErrors`.
         truth: Which of the image's true objects it is, as an index; None for an estimate
@@ -123,27 +122,24 @@ class Match:
         candidates: ADD(-S) as a fraction of the diameter to every true object of this name in the
             image, by index; empty for a missed object.
         deviation: The errors in units of the estimate's covariances; None without a true object.
+        pose: The estimate; None for a missed object, and where the figures alone were kept.
     """
 
     frame: str
     name: str
     outcome: Outcome
-    pose: ObjectPose | None
+    score: float | None
     visibility: float | None
     errors: PoseErrors
     truth: int | None = None
     candidates: dict[int, float] = field(default_factory=dict)
     deviation: Deviation | None = None
+    pose: ObjectPose | None = None
 
     @property
     def is_estimate(self) -> bool:
         """Whether the model said something here."""
         return self.outcome is not Outcome.MISSED
-
-    @property
-    def score(self) -> float | None:
-        """The estimate's score; None for a missed object."""
-        return None if self.pose is None else self.pose.score
 
     def is_target(self, min_visibility: float) -> bool:
         """Whether a true object is behind this that shows enough of itself to be asked for."""
@@ -231,8 +227,8 @@ def _match_object(
         outcome = Outcome.WRONG if present else Outcome.ABSENT
         if errors.add_relative < CORRECT_BELOW:
             outcome = Outcome.CORRECT
-        near = candidates[index]
-        matches.append(Match(frame, name, outcome, estimate, visibility, errors, truth, near, fit))
+        found = (errors, truth, candidates[index], fit, estimate)
+        matches.append(Match(frame, name, outcome, estimate.score, visibility, *found))
     for index in sorted(set(truths) - set(pairs.values())):
         visibility = truths[index].visibility
         matches.append(Match(frame, name, Outcome.MISSED, None, visibility, PoseErrors(), index))

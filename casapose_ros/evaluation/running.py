@@ -26,7 +26,8 @@ import numpy as np
 
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.evaluation.judging import Frame, observe
-from casapose_ros.evaluation.records import FrameRecord, RecordLog, record_from_json, to_json
+from casapose_ros.evaluation.record_log import RecordLog
+from casapose_ros.evaluation.records import FrameRecord, record_from_json, to_json
 from casapose_ros.types import CameraModel, Estimate, ObjectModel
 
 PATIENCE = 0.5
@@ -93,7 +94,7 @@ def run_sources(
         CasaposeError: A source or the model cannot be used, or a process died. What is done is in
             the log.
     """
-    done = frozenset(log.records)
+    done = log.names
     advance(len(done))
     jobs = min(jobs, len(sources))
     if cluster is None and jobs <= 1:
@@ -119,12 +120,6 @@ def _keep_arrivals(sink: Any, log: RecordLog, advance: Callable[[int], None]) ->
             return
         log.append(record)
         advance(1)
-
-
-def in_order(log: RecordLog, sources: Sequence[FrameSource]) -> list[FrameRecord]:
-    """A log's records source by source, whichever was done first."""
-    place = {source.name: index for index, source in enumerate(sources)}
-    return sorted(log.records.values(), key=lambda record: place[record.source])
 
 
 def _run_here(

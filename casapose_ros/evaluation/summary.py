@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from casapose_ros.evaluation import metrics
-from casapose_ros.evaluation.matching import Judgement, Match, Outcome
+from casapose_ros.evaluation.judgements import Judgements
+from casapose_ros.evaluation.matching import Outcome
 
 AUC_LIMIT = 0.1
 """Upper end of the ADD(-S) curve whose area is reported, metres (PoseCNN)."""
@@ -88,68 +89,66 @@ class Summary:
         return self.wrong / self.estimates if self.estimates else float("nan")
 
 
-def summarise(
-    judgements: Sequence[Judgement], names: Sequence[str], min_visibility: float
-) -> list[Summary]:
+def summarise(judgements: Judgements, names: Sequence[str], min_visibility: float) -> list[Summary]:
     """One summary per object in the order of ``names``, and the total at the end.
 
     Args:
-        judgements: One per frame.
+        judgements: Of all frames.
         names: All objects of the model, also those that no image shows.
         min_visibility: Visible fraction from which a true object is a target.
     """
-    matches = all_matches(judgements)
-    summaries = []
-    for name in names:
-        mine = [m for m in matches if m.name == name]
-        ious = [j.mask_ious[name] for j in judgements if name in j.mask_ious]
-        summaries.append(_summarise(mine, name, min_visibility, ious))
-    every_iou = [iou for j in judgements for iou in j.mask_ious.values()]
-    return [*summaries, _summarise(matches, TOTAL, min_visibility, every_iou)]
+    return [_summarise(judgements, name, min_visibility) for name in (*names, TOTAL)]
 
 
-def all_matches(judgements: Sequence[Judgement]) -> list[Match]:
-    """The matches of all frames."""
-    return [match for judgement in judgements for match in judgement.matches]
+def about(judgements: Judgements, table: np.ndarray, name: str) -> np.ndarray:
+    """(N,) bool, which rows of matches or masks are about an object; all of them for ``TOTAL``."""
+    if name == TOTAL:
+        return np.full(len(table), True)
+    return table["object"] == judgements.place(name)
 
 
-def target_errors(matches: Sequence[Match], min_visibility: float, measure: str) -> np.ndarray:
+def target_errors(
+    judgements: Judgements, min_visibility: float, measure: str, name: str = TOTAL
+) -> np.ndarray:
     """(N,) one error per target, infinite where it was missed.
 
     Args:
-        matches: Matches of all images.
+        judgements: Of all frames.
         min_visibility: Visible fraction from which a true object is a target.
         measure: A field of ``PoseErrors``, or ``five_five``, which is below 1 where the translation
             error is below 5 cm and the rotation error below 5 degrees.
+        name: Of which object.
     """
-    targets = [m.errors for m in matches if m.is_target(min_visibility)]
+    rows = judgements.rows
+    targets = judgements.is_target(min_visibility) & about(judgements, rows, name)
     if measure == "five_five":
-        pairs = np.array([(e.translation / 0.05, e.rotation / 5) for e in targets])
-        return pairs.reshape(-1, 2).max(axis=1)
-    return np.array([getattr(errors, measure) for errors in targets], dtype=np.float64)
+        return np.maximum(rows["translation"][targets] / 0.05, rows["rotation"][targets] / 5)
+    return rows[measure][targets]
 
 
-def _summarise(
-    matches: Sequence[Match], name: str, min_visibility: float, mask_ious: Sequence[float]
-) -> Summary:
+def _summarise(judgements: Judgements, name: str, min_visibility: float) -> Summary:
     def errors(measure: str) -> np.ndarray:
-        return target_errors(matches, min_visibility, measure)
+        return target_errors(judgements, min_visibility, measure, name)
 
-    targets = [m for m in matches if m.is_target(min_visibility)]
-    outcomes = [m.outcome for m in matches]
+    def count(which: np.ndarray) -> int:
+        return int(np.count_nonzero(which & mine))
+
+    mine = about(judgements, judgements.rows, name)
+    targets, said = judgements.is_target(min_visibility), judgements.is_estimate
+    masks = judgements.masks
     return Summary(
         name=name,
-        targets=len(targets),
-        found=sum(m.is_estimate for m in targets),
+        targets=count(targets),
+        found=count(targets & said),
         **{field: metrics.recall(errors(e), limit) for field, (e, limit) in RECALLS.items()},
         auc_add=metrics.recall_auc(errors("add"), AUC_LIMIT),
         **{field: _finite(np.median, errors(e)) for field, e in MEDIANS.items()},
         mean_keypoints=_finite(np.mean, errors("keypoints")),
-        mean_mask_iou=_finite(np.mean, np.asarray(mask_ious, dtype=np.float64)),
-        estimates=sum(m.is_estimate for m in matches),
-        correct=outcomes.count(Outcome.CORRECT),
-        wrong=outcomes.count(Outcome.WRONG),
-        absent=outcomes.count(Outcome.ABSENT),
+        mean_mask_iou=_finite(np.mean, masks["iou"][about(judgements, masks, name)]),
+        estimates=count(said),
+        correct=count(judgements.has(Outcome.CORRECT)),
+        wrong=count(judgements.has(Outcome.WRONG)),
+        absent=count(judgements.has(Outcome.ABSENT)),
     )
 
 

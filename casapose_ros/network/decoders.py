@@ -29,6 +29,11 @@ def _activation(x, block: int):
     return ops.relu(x) if block == 1 else ops.leaky_relu(x, LEAKY_SLOPE)
 
 
+def _head(outputs: int):
+    """Outputs are float32 where features are bfloat16: 8 bits are few for a direction."""
+    return convolution(outputs, 1, "head", dtype="float32")
+
+
 def _build_blocks(taps_shape, convolutions, normalisations, head):
     """Build five blocks, each of which takes a tap and the block before it, and the head."""
     previous = 0
@@ -74,7 +79,7 @@ class SegmentationDecoder(layers.Layer):
             convolution(c, 3, f"block{i}_conv") for i, c in enumerate(self.channels, start=1)
         ]
         self.normalisations = [BatchNormalization(name=f"block{i}_norm") for i in range(1, 6)]
-        self.head = convolution(outputs, 1, "head")
+        self.head = _head(outputs)
 
     def build(self, taps_shape):
         _build_blocks(taps_shape, self.convolutions, self.normalisations, self.head)
@@ -118,7 +123,7 @@ class VectorDecoder(layers.Layer):
         self.normalisations = [
             ClassAdaptiveNormalization(num_classes, name=f"block{i}_clade") for i in range(1, 6)
         ]
-        self.head = convolution(outputs, 1, "head")
+        self.head = _head(outputs)
         # Variant `c` learns its mask pyramid; the others take the top-left pixel of every 2x2.
         self.pyramid = (
             [
@@ -150,6 +155,12 @@ class VectorDecoder(layers.Layer):
                 x = self._upsample(x, labels_at[level], labels_at[level - 1])
         return self.head(x)
 
+    def use_static_shapes(self) -> None:
+        """Prepare for XLA on TensorFlow; see :func:`~guided.guided_convolution`."""
+        for layer in self.convolutions:
+            if isinstance(layer, GuidedConvolution):
+                layer.static_shapes = True
+
     def _last_block_at(self, pixels, x, image, labels_at, mask, training):
         """Block 5 and the head at (B, P) pixels, from block 4's output before upsampling."""
         if self.variant == "c":
@@ -161,7 +172,7 @@ class VectorDecoder(layers.Layer):
         guided = isinstance(conv, GuidedConvolution)
         x = convolution_at(pixels, labels_at[0], x, sources, image, kernel, guided)
         x = _activation(norm(x, values_at(pixels, mask), training=training), block=5)
-        return ops.matmul(x, ops.cast(self.head.kernel[0, 0], x.dtype))
+        return self.head(x[:, :, None])[:, :, 0]
 
     def _pyramids(self, labels, dtype):
         """Label maps and class masks at strides 1, 2, 4 and 8."""

@@ -5,8 +5,8 @@ All take the segmentation as a *label map* ``(B, H, W)`` int32: the published fo
 
 Guided convolution has two formulations that a test holds equal:
 
-* the reference, plain ``keras.ops`` with static shapes (JAX, torch): nine 1x1 convolutions of the
-  shifted input, each masked, summed one after the other;
+* the reference, plain ``keras.ops`` with static shapes (JAX, torch, XLA): nine 1x1 convolutions of
+  the shifted input, each masked, summed one after the other;
 * on TensorFlow, one ordinary convolution, after which only the pixels whose 3x3 neighbourhood
   holds another class are computed anew. Inside regions both are the same convolution, and the
   boundary is a few percent of an image.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from casapose_ros.network.gathering import take_pixels
 from casapose_ros.network.normalisation import BatchNormalization
 
 TAPS = tuple((dy, dx) for dy in range(3) for dx in range(3))
@@ -44,7 +45,7 @@ def same_class(labels):
     return [ops.equal(padded[:, dy : dy + height, dx : dx + width], labels) for dy, dx in TAPS]
 
 
-def guided_convolution(x, labels, kernel):
+def guided_convolution(x, labels, kernel, static_shapes: bool = False):
     """3x3 convolution in which only taps of the centre's class count.
 
     The sum is scaled by 9 / (number of taps that count); taps outside the image never count.
@@ -53,11 +54,13 @@ def guided_convolution(x, labels, kernel):
         x: (B, H, W, C_in) features.
         labels: (B, H, W) int32 class of every pixel.
         kernel: (3, 3, C_in, C_out).
+        static_shapes: Take the reference on TensorFlow too. XLA allots room for every pixel to
+            whatever has a dynamic shape, so that the boundary costs as much as all of the image.
 
     Returns:
         (B, H, W, C_out) features.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not static_shapes:
         from casapose_ros.network.tensorflow_ops import boundary_guided_convolution
 
         return boundary_guided_convolution(x, labels, kernel)
@@ -65,16 +68,19 @@ def guided_convolution(x, labels, kernel):
 
 
 def guided_convolution_reference(x, labels, kernel):
-    """:func:`guided_convolution` in plain ``keras.ops``: nine masked 1x1 convolutions."""
+    """:func:`guided_convolution` in plain ``keras.ops``: nine masked 1x1 convolutions.
+
+    The nine are summed in float32, whatever the features are, as inside a convolution.
+    """
     height, width = ops.shape(x)[1], ops.shape(x)[2]
     padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     total, count = 0.0, 0.0
     for (dy, dx), same in zip(TAPS, same_class(labels), strict=True):
         same = ops.cast(same, x.dtype)[..., None]
         tap = padded[:, dy : dy + height, dx : dx + width]
-        total = total + ops.matmul(tap * same, kernel[dy, dx])
-        count = count + same
-    return total * (9.0 / count)
+        total = total + ops.cast(ops.matmul(tap * same, kernel[dy, dx]), "float32")
+        count = count + ops.cast(same, "float32")
+    return ops.cast(total * (9.0 / count), x.dtype)
 
 
 def guided_upsampling(x, coarse_labels, labels):
@@ -88,9 +94,9 @@ def guided_upsampling(x, coarse_labels, labels):
     Returns:
         (B, 2H, 2W, C) features.
     """
-    sources = ops.reshape(guided_sources(coarse_labels, labels), (-1,))
-    flat = ops.take(ops.reshape(x, (-1, x.shape[-1])), sources, axis=0)
-    return ops.reshape(flat, (*ops.shape(labels), x.shape[-1]))
+    batch, height, width = ops.shape(coarse_labels)
+    flat = ops.reshape(x, (batch, height * width, x.shape[-1]))
+    return take_pixels(flat, guided_sources(coarse_labels, labels))
 
 
 def guided_sources(coarse_labels, labels):
@@ -100,7 +106,7 @@ def guided_sources(coarse_labels, labels):
     pixel's own coarse cell; if none has its class it copies (i, j).
 
     Returns:
-        (B, 2H, 2W) int32 indices into the flattened (B, H, W) coarse pixels.
+        (B, 2H, 2W) int32 indices into each image's flattened H x W coarse pixels.
     """
     cells = pixel_indices(coarse_labels)
     chosen = nearest(cells)
@@ -113,9 +119,10 @@ def guided_sources(coarse_labels, labels):
 
 
 def pixel_indices(coarse_labels):
-    """(B, H, W) int32 index of every pixel in the flattened (B, H, W)."""
-    shape = ops.shape(coarse_labels)
-    return ops.reshape(ops.arange(shape[0] * shape[1] * shape[2], dtype="int32"), shape)
+    """(B, H, W) int32 index of every pixel in its image's flattened H x W."""
+    batch, height, width = ops.shape(coarse_labels)
+    one = ops.reshape(ops.arange(height * width, dtype="int32"), (1, height, width))
+    return ops.broadcast_to(one, (batch, height, width))
 
 
 def nearest(x):
@@ -142,6 +149,7 @@ class GuidedConvolution(keras.layers.Layer):
     def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
+        self.static_shapes = False
 
     def build(self, input_shape, *_):
         self.kernel = self.add_weight(
@@ -149,7 +157,8 @@ class GuidedConvolution(keras.layers.Layer):
         )
 
     def call(self, x, labels):
-        return guided_convolution(x, labels, ops.cast(self.kernel, x.dtype))
+        kernel = ops.cast(self.kernel, x.dtype)
+        return guided_convolution(x, labels, kernel, self.static_shapes)
 
     def compute_output_shape(self, input_shape, *_):
         return (*input_shape[:-1], self.filters)
@@ -172,18 +181,21 @@ class ClassAdaptiveNormalization(keras.layers.Layer):
     def __init__(self, num_classes: int, **kwargs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        self.statistics = BatchNormalization(center=False, scale=False, name="statistics")
+        # Statistics, gamma and beta stay float32 where features are bfloat16.
+        self.statistics = BatchNormalization(
+            center=False, scale=False, name="statistics", dtype="float32"
+        )
 
     def build(self, input_shape, *_):
         shape = (self.num_classes, input_shape[-1])
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", autocast=False)
+        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma", autocast=False)
         self.statistics.build(input_shape)
 
     def call(self, x, mask, training=False):
-        gamma = ops.matmul(mask, ops.cast(self.gamma, mask.dtype))
-        beta = ops.matmul(mask, ops.cast(self.beta, mask.dtype))
-        return self.statistics(x, training=training) * gamma + beta
+        mask = ops.cast(mask, "float32")
+        gamma, beta = ops.matmul(mask, self.gamma), ops.matmul(mask, self.beta)
+        return ops.cast(self.statistics(x, training=training) * gamma + beta, self.compute_dtype)
 
     def compute_output_shape(self, input_shape, *_):
         return input_shape

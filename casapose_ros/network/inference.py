@@ -24,7 +24,7 @@ class FieldPredictor:
 
     def __init__(self, network: keras.Model):
         self.network = network
-        self._run = _compiled(self._forward)
+        self._run = _compiled(network)
 
     def __call__(self, image: np.ndarray) -> Fields:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -42,23 +42,42 @@ class FieldPredictor:
             labels=labels.astype(np.uint8),
         )
 
-    def _forward(self, image):
-        logits, vectors, confidence = self.network(normalise_image(image), training=False)
-        labels = ops.cast(ops.argmax(logits, axis=-1), "uint8")
-        return (*(ops.cast(x, "float32") for x in (logits, vectors, confidence)), labels)
+
+def _fields(network, image):
+    """Logits, vectors and confidence of (1, H, W, 3) uint8 images, float32, and uint8 labels."""
+    logits, vectors, confidence = network(normalise_image(image), training=False)
+    labels = ops.cast(ops.argmax(logits, axis=-1), "uint8")
+    return (*(ops.cast(x, "float32") for x in (logits, vectors, confidence)), labels)
 
 
-def _compiled(function):
+def _compiled(network):
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         signature = [tf.TensorSpec((1, None, None, 3), tf.uint8)]
-        return tf.function(function, input_signature=signature)
+        return tf.function(lambda image: _fields(network, image), input_signature=signature)
     if backend == "jax":
-        import jax
-
-        return jax.jit(function)
+        return _compiled_by_jax(network)
     import torch
 
-    return torch.no_grad()(function)
+    return torch.no_grad()(lambda image: _fields(network, image))
+
+
+def _compiled_by_jax(network):
+    """JAX takes the weights as arguments: as part of the function, they would be those of the
+    first call for ever, and a network that is still in training would be measured wrongly."""
+    import jax
+
+    @jax.jit
+    def run(trainable, others, image):
+        def stateless(x, training):
+            return network.stateless_call(trainable, others, x, training=training)[0]
+
+        return _fields(stateless, image)
+
+    return lambda image: run(
+        [v.value for v in network.trainable_variables],
+        [v.value for v in network.non_trainable_variables],
+        image,
+    )

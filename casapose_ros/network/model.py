@@ -11,11 +11,14 @@ from keras import ops
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.backbone import Encoder, scaled_width
 from casapose_ros.network.decoders import GUIDED_BLOCKS, SegmentationDecoder, VectorDecoder
+from casapose_ros.network.precision import layer_precision
 from casapose_ros.network.sampled import values_at
 from casapose_ros.types import NUM_KEYPOINTS
 
 DECODER_CHANNELS = (256, 128, 64, 32, 32)
 VECTOR_CHANNELS = 2 * NUM_KEYPOINTS
+OWN_ESTIMATE = -1
+"""In a guiding label map: the class that the network estimates itself."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,21 @@ class NetworkConfig:
         return tuple(scaled_width(c, self.width) for c in DECODER_CHANNELS)
 
 
-def build_network(config: NetworkConfig) -> CASAPose:
-    """A network with freshly initialised weights; fully convolutional, any size divisible by 8."""
-    network = CASAPose(config)
+def build_network(
+    config: NetworkConfig, precision: str = "float32", static_shapes: bool = False
+) -> CASAPose:
+    """A network with freshly initialised weights; fully convolutional, any size divisible by 8.
+
+    Args:
+        config: What defines its weights.
+        precision: Of the features, a key of ``PRECISIONS``; weights are float32 in any.
+        static_shapes: Use only operations whose shapes do not depend on the label map, as XLA
+            demands on TensorFlow.
+    """
+    with layer_precision(precision):
+        network = CASAPose(config)
+    if static_shapes and network.vector_decoder is not None:
+        network.vector_decoder.use_static_shapes()
     network.build((None, None, None, 3))
     return network
 
@@ -78,9 +93,10 @@ class CASAPose(keras.Model):
     ``network(image)`` takes (B, H, W, 3) float32 RGB in [-1, 1] with H and W divisible by 8 and
     returns ``logits`` (B, H, W, K+1), ``vectors`` (B, H, W, 18) in the order dy, dx per keypoint
     and ``confidence`` (B, H, W, 9), both raw. ``network(image, labels)`` guides decoder 2 by the
-    given (B, H, W) int32 label map instead of the predicted one, as in training (section 3.4).
-    ``network(image, labels, pixels)`` computes vectors and confidences only at (B, P) int32
-    flattened pixel indices and returns them as (B, P, 18) and (B, P, 9).
+    given (B, H, W) int32 label map instead of the predicted one, as in training (section 3.4);
+    where that holds ``OWN_ESTIMATE``, the predicted class stands in. ``network(image, labels,
+    pixels)`` computes vectors and confidences only at (B, P) int32 flattened pixel indices and
+    returns them as (B, P, 18) and (B, P, 9). :meth:`encode` and :meth:`decode` are its two halves.
     """
 
     def __init__(self, config: NetworkConfig | dict, **kwargs):
@@ -116,8 +132,15 @@ class CASAPose(keras.Model):
         self.built = True
 
     def call(self, image, labels=None, pixels=None, training=False):
+        return self.decode(self.encode(image, training), labels, pixels, training)
+
+    def encode(self, image, training=False):
+        """What both decoders read: features at strides 8 (deep), 8, 4 and 2, and the image."""
         s2, s4, s8, deep = self.encoder(image, training=training)
-        taps = (deep, s8, s4, s2, image)
+        return deep, s8, s4, s2, image
+
+    def decode(self, taps, labels=None, pixels=None, training=False):
+        """From what :meth:`encode` gave to logits, vectors and confidence."""
         first = self.segmentation_decoder(taps, training=training)
         if self.vector_decoder is None:
             logits = first[..., : self.config.num_classes]
@@ -126,8 +149,11 @@ class CASAPose(keras.Model):
                 second = values_at(pixels, second)
         else:
             logits = first
+            estimated = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
             if labels is None:
-                labels = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
+                labels = estimated
+            else:
+                labels = ops.where(ops.equal(labels, OWN_ESTIMATE), estimated, labels)
             second = self.vector_decoder(taps, labels, pixels, training=training)
         return logits, second[..., :VECTOR_CHANNELS], second[..., VECTOR_CHANNELS:]
 

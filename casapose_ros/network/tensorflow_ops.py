@@ -67,11 +67,11 @@ class _Neighbourhood:
         plain = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
         exact = tf.add_n(
             [
-                tf.matmul(taps, kernel[dy, dx])
+                tf.cast(tf.matmul(taps, kernel[dy, dx]), tf.float32)
                 for taps, (dy, dx) in zip(self._gather(x), TAPS, strict=True)
             ]
         )
-        return tf.tensor_scatter_nd_update(plain, self.pixels, exact)
+        return tf.tensor_scatter_nd_update(plain, self.pixels, tf.cast(exact, x.dtype))
 
     def kernel_gradient(self, x, upstream, shape):
         """Gradient of :meth:`sum_taps` with respect to the kernel."""

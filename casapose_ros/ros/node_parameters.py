@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from casapose_ros.errors import ConfigError
 from casapose_ros.keypoints.components import COMPONENTS
 from casapose_ros.ros.parameters import check_fields, parameter
-from casapose_ros.settings import KEYPOINT_METHODS, EstimatorConfig
+from casapose_ros.settings import KEYPOINT_METHODS, PNP_METHODS, EstimatorConfig
 from casapose_ros.types import NUM_KEYPOINTS
 
 TF_PREFIX = re.compile(r"(?!/)[A-Za-z0-9_./-]*")
@@ -63,6 +63,11 @@ class NodeParameters:
         "Keypoints by regression (dkr) or voting (ransac).",
         choices=KEYPOINT_METHODS,
     )
+    pnp: str = parameter(
+        EstimatorConfig.pnp,
+        "Poses from keypoints weighted by their covariances, or from all alike (iterative).",
+        choices=PNP_METHODS,
+    )
     max_image_age: float = parameter(
         2.0,
         "Images whose stamp is further from the present are dropped, in seconds; 0 takes all.",
@@ -103,5 +108,12 @@ class NodeParameters:
         return dataclasses.replace(config, **own)
 
 
-_ESTIMATOR_NAMES = ("objects", "score_threshold", "min_pixels", "component", "keypoint_method")
+_ESTIMATOR_NAMES = (
+    "objects",
+    "score_threshold",
+    "min_pixels",
+    "component",
+    "keypoint_method",
+    "pnp",
+)
 """Fields that :class:`NodeParameters` shares with :class:`EstimatorConfig`."""

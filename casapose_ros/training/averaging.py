@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from casapose_ros.training.distribution import local_value
+
 
 class WeightAverage:
     """Keeps ``average`` close behind ``network``.
@@ -23,7 +25,7 @@ class WeightAverage:
     def reset(self) -> None:
         """Copy the network's weights."""
         for mean, variable in self._pairs():
-            mean.assign(variable)
+            mean.assign(local_value(variable))
 
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` steps."""
@@ -32,7 +34,7 @@ class WeightAverage:
         # A mean over the steps so far is the better average at the start.
         decay = min(self.decay**self.every, step / (step + 10 * self.every))
         for mean, variable in self._pairs():
-            mean.assign(mean * decay + variable * (1 - decay))
+            mean.assign(mean * decay + local_value(variable) * (1 - decay))
 
     def _pairs(self):
         return zip(self.average.variables, self.network.variables, strict=True)

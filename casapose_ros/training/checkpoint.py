@@ -1,13 +1,17 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped.
 
-One ``.npz`` without pickled objects holds the network, its averaged copy, the optimiser and the
-step. Batches are a function of (seed, step), so the position in the data needs no more than that.
+A checkpoint is a folder named by its step: the networks, the averaged copy and the optimiser as
+an ``.npz`` without pickled objects, cut into pieces of at most 16 MiB that are easy to move between
+machines, and ``index.json`` with the settings and each piece's SHA-256. Batches are a function of
+(seed, step), so the position in the data needs no more than the step.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -19,30 +23,53 @@ from casapose_ros.errors import ConfigError, WeightsError
 from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.settings import TrainConfig
 
+PIECE_BYTES = 16 * 2**20
+INDEX_FILE = "index.json"
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in a run's folder of checkpoints, or None if there is none."""
+    return max(_checkpoints(folder), key=lambda path: int(path.name), default=None)
+
 
 def save_checkpoint(
-    path: Path,
+    folder: Path,
     step: int,
     config: TrainConfig,
-    networks: dict[str, keras.Model],
+    layers: dict[str, keras.Layer],
     optimizer: keras.optimizers.Optimizer,
 ) -> None:
-    """Write a checkpoint; the old one stays whole until the new one is."""
-    arrays = {"step": np.int64(step), "config": np.array(json.dumps(to_dict(config)))}
-    for prefix, network in networks.items():
-        arrays |= {f"{prefix}/{name}": value for name, value in get_weights(network).items()}
+    """Write a checkpoint; the one before is removed when this one is whole."""
+    arrays = {}
+    for prefix, layer in layers.items():
+        arrays |= {f"{prefix}/{name}": value for name, value in get_weights(layer).items()}
     for index, variable in enumerate(optimizer.variables):
         arrays[f"optimizer/{index}"] = keras.ops.convert_to_numpy(variable)
-    part = path.with_suffix(".part")
-    with open(part, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(part, path)
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    part = folder / f".part-{step:06d}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    pieces, content = [], stream.getbuffer()
+    for number, start in enumerate(range(0, len(content), PIECE_BYTES)):
+        piece = content[start : start + PIECE_BYTES]
+        name = f"{number:03d}.bin"
+        (part / name).write_bytes(piece)
+        pieces.append({"file": name, "sha256": hashlib.sha256(piece).hexdigest()})
+    index = {"step": step, "config": to_dict(config), "pieces": pieces}
+    (part / INDEX_FILE).write_text(json.dumps(index, indent=1) + "\n")
+    target = folder / f"{step:06d}"
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+    for old in _checkpoints(folder):
+        if old != target:
+            shutil.rmtree(old)
 
 
 def load_checkpoint(
     path: Path,
     config: TrainConfig,
-    networks: dict[str, keras.Model],
+    layers: dict[str, keras.Layer],
     optimizer: keras.optimizers.Optimizer,
 ) -> int:
     """Restore a checkpoint.
@@ -52,23 +79,50 @@ def load_checkpoint(
 
     Raises:
         ConfigError: It was written with other settings; the message names them.
-        WeightsError: The file is damaged or belongs to another network.
+        WeightsError: A piece is missing or damaged, or it belongs to another network.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
-    if not {"step", "config", "optimizer/0"} <= arrays.keys():
-        raise WeightsError(f"{path}: not a checkpoint of a training run; name the run's folder")
-    _check_same(path, json.loads(str(arrays["config"])), to_dict(config))
-    for prefix, network in networks.items():
+    index = _read_index(path)
+    _check_same(path, index["config"], json.loads(json.dumps(to_dict(config))))
+    arrays = _read_arrays(path, index["pieces"])
+    for prefix, layer in layers.items():
         start = f"{prefix}/"
         weights = {n[len(start) :]: v for n, v in arrays.items() if n.startswith(start)}
-        set_weights(network, weights, str(path))
-    for index, variable in enumerate(optimizer.variables):
-        variable.assign(arrays[f"optimizer/{index}"])
-    return int(arrays["step"])
+        set_weights(layer, weights, str(path))
+    for number, variable in enumerate(optimizer.variables):
+        variable.assign(arrays[f"optimizer/{number}"])
+    return int(index["step"])
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.name.isdigit()] if folder.is_dir() else []
+
+
+def _read_index(path: Path) -> dict:
+    try:
+        index = json.loads((path / INDEX_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path / INDEX_FILE}: not readable: {error}") from error
+    if not isinstance(index, dict) or not {"step", "config", "pieces"} <= index.keys():
+        raise WeightsError(f"{path}: not a checkpoint of a training run")
+    return index
+
+
+def _read_arrays(path: Path, pieces: list[dict[str, str]]) -> dict[str, np.ndarray]:
+    stream = io.BytesIO()
+    for piece in pieces:
+        file = path / piece["file"]
+        if not file.is_file():
+            raise WeightsError(f"{file}: missing; bring all {len(pieces)} pieces of {path.name}")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != piece["sha256"]:
+            raise WeightsError(f"{file}: its SHA-256 is not that of the index; copy it again")
+        stream.write(content)
+    stream.seek(0)
+    try:
+        with np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
 
 
 def _check_same(path: Path, stored: dict, given: dict) -> None:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import keras
+import numpy as np
 
 from casapose_ros.bundle import save_bundle
-from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.config import to_dict
 from casapose_ros.errors import CasaposeError
 from casapose_ros.estimator import PoseEstimator
+from casapose_ros.files import replacing
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
+from casapose_ros.network.published import load_encoder
+from casapose_ros.network.weights import set_weights
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.averaging import WeightAverage
-from casapose_ros.training.batches import prefetch_batches
-from casapose_ros.training.checkpoint import load_checkpoint, save_checkpoint
-from casapose_ros.training.optimizers import build_optimizer
+from casapose_ros.training.batches import BatchStream, FrameSource, prefetch_batches
+from casapose_ros.training.checkpoint import (
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from casapose_ros.training.distribution import Devices
+from casapose_ros.training.optimizers import Schedule, build_optimizer
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import Trainer
 from casapose_ros.training.validation import ValidationResult
 from casapose_ros.types import ObjectModel
 
 LOG_EVERY = 50
-CHECKPOINT_FILE = "checkpoint.npz"
+CHECKPOINTS = "checkpoints"
+FAILED_BATCH = "failed_batch_{}.npz"
+"""In a run's folder, by host."""
 TRAINING_LOG = "training.csv"
 VALIDATION_LOG = "validation.csv"
 VALIDATION_FIGURES = (
@@ -41,6 +53,28 @@ VALIDATION_FIGURES = (
 )
 
 
+class _Clocks:
+    """What the clocks said after a step.
+
+    Args:
+        step: The number of steps done.
+        waited: Seconds so far in which there was no batch.
+    """
+
+    def __init__(self, step: int, waited: float):
+        self.step, self.waited = step, waited
+        self.wall, self.cpu = perf_counter(), process_time()
+
+    def until(self, step: int, waited: float) -> dict[str, float]:
+        """What the steps since then took, as :class:`Progress` has it."""
+        steps, wall = step - self.step, perf_counter() - self.wall
+        return {
+            "seconds_per_step": wall / steps,
+            "cpu_seconds_per_step": (process_time() - self.cpu) / steps,
+            "waiting": (waited - self.waited) / wall,
+        }
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run is.
@@ -48,16 +82,20 @@ class Progress:
     Attributes:
         step: Steps done.
         steps: Steps in all.
-        seconds_per_step: Mean since the last report.
         losses: Mean losses since the last report, by name.
         validation: Newest figures, by name; empty before the first validation.
+        seconds_per_step: Mean since the last report.
+        cpu_seconds_per_step: The same of all threads of the process.
+        waiting: Share of the time since then in which there was no batch to train on.
     """
 
     step: int
     steps: int
-    seconds_per_step: float
     losses: dict[str, float]
     validation: dict[str, float]
+    seconds_per_step: float
+    cpu_seconds_per_step: float
+    waiting: float
 
 
 class Run:
@@ -65,111 +103,163 @@ class Run:
 
     Args:
         config: Settings.
-        cache: Frames to train on.
+        frames: What to train on.
         objects: Objects 1..K.
         validate: Measures an estimator on held-out frames.
         out: The run's folder: checkpoint, logs, bundle.
         name: Name of the model.
+        initial: All weights to start from, by name.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        cache: FrameCache,
+        frames: FrameSource,
         objects: Sequence[ObjectModel],
         validate: Callable[[PoseEstimator], ValidationResult],
         out: Path,
         name: str,
+        initial: dict[str, np.ndarray] | None = None,
     ):
-        self.config, self.cache, self.objects = config, cache, tuple(objects)
+        self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
-        keras.utils.set_random_seed(config.seed)
-        self.network = build_network(config.network(len(self.objects)))
+        self.devices = Devices(config.batch_size)
+        self.devices.check_same("settings", json.dumps(to_dict(config)))
+        with self.devices.scope():
+            self._build(initial)
+        # What is validated and kept is float32 and on this host alone.
         self.averaged = build_network(config.network(len(self.objects)))
         self.average = WeightAverage(self.network, self.averaged, config.ema_decay)
-        self.trainer = Trainer(
-            self.network,
-            config.loss_weights,
-            config.final_loss_weights,
-            config.steps,
-            cache.scale,
-        )
-        self.optimizer = build_optimizer(
-            config.optimizer,
-            config.learning_rate,
-            config.warmup_steps,
-            config.steps,
-            config.weight_decay,
-        )
-        self.optimizer.build(self.network.trainable_variables)
-        self.trainer.compile(optimizer=self.optimizer, jit_compile=False)
         self.estimator = PoseEstimator(
             FieldPredictor(self.averaged), self.objects, config.input_size, name=name
         )
         self.step = 0
 
-    @property
-    def checkpoint_path(self) -> Path:
-        return self.out / CHECKPOINT_FILE
+    def _build(self, initial: dict[str, np.ndarray] | None) -> None:
+        config = self.config
+        keras.utils.set_random_seed(config.seed)
+        # Without it, JAX would run every step operation by operation.
+        compiled = config.jit_compile or keras.backend.backend() == "jax"
+        self.network = build_network(
+            config.network(len(self.objects)), config.precision, config.jit_compile
+        )
+        if initial is not None:
+            set_weights(self.network, initial, "the weights to start from")
+        elif config.encoder_weights is not None:
+            load_encoder(self.network, config.encoder_weights)
+        self.trainer = Trainer(
+            self.network,
+            config.loss_weights,
+            config.final_loss_weights,
+            config.steps,
+            self.frames.scale,
+            config.auxiliary,
+        )
+        schedule = Schedule(
+            config.schedule, config.learning_rate, config.warmup_steps, config.steps
+        )
+        self.optimizer = build_optimizer(config.optimizer, schedule, config.weight_decay)
+        self.optimizer.build(self.trainer.trainable_variables)
+        self.trainer.compile(optimizer=self.optimizer, jit_compile=compiled)
 
     def resume(self) -> None:
-        """Go on from the folder's checkpoint.
+        """Go on from the folder's newest checkpoint, if it has one.
 
         Raises:
             ConfigError: It was written with other settings.
             WeightsError: It is damaged.
         """
-        self.step = load_checkpoint(
-            self.checkpoint_path, self.config, self._networks(), self.optimizer
-        )
-        for log in (TRAINING_LOG, VALIDATION_LOG):
-            _drop_rows_after(self.out / log, self.step)
+        newest = newest_checkpoint(self.out / CHECKPOINTS) if self.devices.is_chief else None
+        with self.devices.folder_of_chief(newest) as path, self.devices.scope():
+            if path is None:
+                return
+            self.step = load_checkpoint(path, self.config, self._layers(), self.optimizer)
+        if self.devices.is_chief:
+            for log in (TRAINING_LOG, VALIDATION_LOG):
+                _drop_rows_after(self.out / log, self.step)
 
     def train(self, report: Callable[[Progress], None]) -> None:
-        """Train to the end.
+        """Train to the end; a run that has reached it is validated and its bundle written anew.
 
         Raises:
             CasaposeError: The loss is not finite. The last checkpoint is kept.
         """
         config = self.config
         self.out.mkdir(parents=True, exist_ok=True)
-        batches = prefetch_batches(
-            self.cache, config.crop, config.batch_size, config.seed, range(self.step, config.steps)
-        )
+        if self.step == config.steps:
+            self._validate()
+        with prefetch_batches(
+            self.frames,
+            config.crop,
+            config.batch_size,
+            config.seed,
+            range(self.step, config.steps),
+            share=self.devices.share,
+        ) as batches:
+            self._train_on(batches, report)
+
+    def _train_on(self, batches: BatchStream, report: Callable[[Progress], None]) -> None:
+        config = self.config
         figures: dict[str, float] = {}
-        started, since = perf_counter(), self.step
+        since = _Clocks(self.step, 0.0)
         for inputs, targets in batches:
-            losses = self.trainer.train_on_batch(inputs, targets, return_dict=True)
+            with self.devices.scope():
+                losses = self.trainer.train_on_batch(inputs, targets, return_dict=True)
             if not math.isfinite(float(losses["loss"])):
-                raise CasaposeError(
-                    f"the loss is {losses['loss']} at step {self.step}; the last checkpoint is "
-                    f"kept in {self.checkpoint_path}. Lower learning_rate and resume."
-                )
+                self._give_up(float(losses["loss"]), inputs, targets)
             self.step += 1
             self.average.update(self.step)
             if self.step % config.validate_every == 0 or self.step == config.steps:
                 figures = self._validate()
             if self.step % config.checkpoint_every == 0 or self.step == config.steps:
                 # After the validation: a run that dies in it does it again.
-                save_checkpoint(
-                    self.checkpoint_path, self.step, config, self._networks(), self.optimizer
-                )
+                self._save_checkpoint()
             if self.step % LOG_EVERY == 0 or self.step == config.steps:
-                seconds = (perf_counter() - started) / (self.step - since)
                 losses = {name: float(value) for name, value in losses.items()}
-                _append_row(self.out / TRAINING_LOG, {"step": self.step, **losses})
-                report(Progress(self.step, config.steps, seconds, losses, figures))
-                self.trainer.reset_metrics()
-                started, since = perf_counter(), self.step
+                timing = since.until(self.step, batches.waited)
+                self._log(TRAINING_LOG, {"step": self.step, **losses, **timing})
+                report(Progress(self.step, config.steps, losses, figures, **timing))
+                self.trainer.forget_losses()
+                since = _Clocks(self.step, batches.waited)
 
-    def _networks(self) -> dict[str, keras.Model]:
-        return {"network": self.network, "average": self.averaged}
+    def _save_checkpoint(self) -> None:
+        if self.devices.is_chief:
+            folder = self.out / CHECKPOINTS
+            save_checkpoint(folder, self.step, self.config, self._layers(), self.optimizer)
+
+    def _log(self, name: str, row: dict[str, float]) -> None:
+        if self.devices.is_chief:
+            _append_row(self.out / name, row)
+
+    def _give_up(self, loss: float, inputs: dict, targets: dict) -> None:
+        """Leave the batch that broke the run to look at."""
+        path = self.out / FAILED_BATCH.format(self.devices.host)
+        np.savez_compressed(path, **inputs, **targets)
+        kept = newest_checkpoint(self.out / CHECKPOINTS)
+        last = f"the last checkpoint, {kept}, is kept" if kept else "there is no checkpoint yet"
+        raise CasaposeError(
+            f"the loss is {loss} in the batch of step {self.step} (seed {self.config.seed}), which "
+            f"is kept in {path}; {last}. Look at the batch; if it is sound, train into another "
+            "folder with a lower learning_rate"
+        )
+
+    def _layers(self) -> dict[str, keras.Layer]:
+        """What has weights to keep."""
+        layers = {"network": self.network, "average": self.averaged}
+        return layers if self.trainer.head is None else {**layers, "auxiliary": self.trainer.head}
 
     def _validate(self) -> dict[str, float]:
         """Measure the averaged network and write it as a bundle."""
         result = self.validate(self.estimator)
         figures = {name: getattr(result, name) for name in VALIDATION_FIGURES}
-        _append_row(self.out / VALIDATION_LOG, {"step": self.step, **figures})
+        of_objects = {
+            f"{each.name}/{name}": getattr(each, name)
+            for each in result.per_object
+            for name in ("recall_add_10", "mean_keypoints")
+        }
+        self._log(VALIDATION_LOG, {"step": self.step, **figures, **of_objects})
+        if not self.devices.is_chief:
+            return figures
         save_bundle(
             self.out / "bundle",
             self.averaged,
@@ -202,6 +292,9 @@ def read_log(path: Path) -> list[dict[str, float]]:
 def _drop_rows_after(path: Path, step: int) -> None:
     """A run that goes on from an older checkpoint repeats the rows written since."""
     rows = [row for row in read_log(path) if row["step"] <= step]
-    path.unlink(missing_ok=True)
-    for row in rows:
-        _append_row(path, {**row, "step": int(row["step"])})
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part:
+        for row in rows:
+            _append_row(part, {**row, "step": int(row["step"])})

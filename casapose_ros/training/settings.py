@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
+from casapose_ros.network.precision import PRECISIONS
 from casapose_ros.training.batches import CropConfig
+from casapose_ros.training.optimizers import OPTIMIZERS, SCHEDULES
 from casapose_ros.training.trainer import LossWeights
+
+CHOICES = {"precision": PRECISIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,21 @@ class TrainConfig:
         batch_size: Crops per step.
         steps: Length of the run.
         seed: Of weights and batches.
+        encoder_weights: File of an encoder to start from, for example one trained on ImageNet;
+            None starts from nothing.
+        precision: ``float32``, or ``bfloat16`` for the network's features; weights, statistics,
+            keypoint regression and losses are float32 in both.
+        jit_compile: Compile the step with XLA on TensorFlow; JAX always does.
         optimizer: ``adam`` or ``muon``.
-        learning_rate: Peak, reached after ``warmup_steps``; falls to zero by a cosine.
+        learning_rate: Peak, reached after ``warmup_steps``.
+        schedule: What follows: ``cosine`` to zero, or ``step``, halved three times (the paper's).
         warmup_steps: Steps from zero to the peak.
         weight_decay: Decoupled weight decay.
         loss_weights: At the start of the run.
         final_loss_weights: At its end, reached linearly.
+        auxiliary: Weight of the losses of a linear head on the encoder's last features.
+        symmetric_targets: Learn symmetric objects' keypoints from the equivalent pose that is
+            nearest to the estimate, instead of from the one that the data set names.
         ema_decay: Of the averaged weights per step; they are the ones that are validated and kept.
         validate_every: Steps between validations; each also writes the bundle.
         validation_frames: Number of held-out frames to validate on.
@@ -45,12 +58,18 @@ class TrainConfig:
     batch_size: int = 8
     steps: int = 20000
     seed: int = 0
+    encoder_weights: str | None = None
+    precision: str = "float32"
+    jit_compile: bool = False
     optimizer: str = "muon"
     learning_rate: float = 3e-3
+    schedule: str = "cosine"
     warmup_steps: int = 300
     weight_decay: float = 1e-4
     loss_weights: LossWeights = field(default_factory=LossWeights)
     final_loss_weights: LossWeights = field(default_factory=LossWeights)
+    auxiliary: float = 0.0
+    symmetric_targets: bool = True
     ema_decay: float = 0.999
     validate_every: int = 1000
     validation_frames: int = 100
@@ -60,6 +79,13 @@ class TrainConfig:
         for name in ("batch_size", "steps", "validate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}"
+                )
+        if self.auxiliary < 0:
+            raise ConfigError(f"auxiliary must not be negative, got {self.auxiliary}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
         if self.learning_rate <= 0:

@@ -8,13 +8,18 @@ import keras
 from keras import ops
 
 from casapose_ros.keypoints.differentiable import regress_keypoints
+from casapose_ros.network.backbone import convolution
 from casapose_ros.network.inference import normalise_image
-from casapose_ros.network.model import CASAPose
+from casapose_ros.network.model import OWN_ESTIMATE, CASAPose
 from casapose_ros.network.sampled import values_at
-from casapose_ros.training import losses
+from casapose_ros.training import crops, losses
+from casapose_ros.training.symmetry import nearest_targets
+from casapose_ros.types import STRIDE
 
 MINIMUM_PIXELS = 50
 """Objects with fewer pixels, true or estimated, do not enter the keypoint loss."""
+AUXILIARY_VECTORS = 5.0
+"""Weight of vectors against masks in the auxiliary loss: that of a network from scratch."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,15 @@ class LossWeights:
 class Trainer(keras.Model):
     """Maps a batch to its loss.
 
-    Inputs are ``image`` (B, H, W, 3) uint8 RGB, ``labels`` (B, H, W) uint8, which also guide
-    decoder 2, and ``pixels`` (B, P) int32, a sample of flattened foreground pixels at which
-    vectors are learned; the target is ``keypoints`` (B, K, 9, 2) px, x then y, in the crop.
+    Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes;
+    ``guide`` (B, H, W) uint8, the classes that guide decoder 2: those of ``labels``, or corrupted
+    ones, or ``crops.OWN_ESTIMATE`` for the network's own; and ``pixels`` (B, P) int32, a sample of
+    flattened foreground pixels at which vectors are learned. The target is ``keypoints``
+    (B, K, S, 9, 2) px, x then y, in the crop, for each of S poses that look alike.
+
+    Where the guide is right, vectors are learned as in the paper. Where it is wrong, a pixel has
+    no vector to learn, but it still takes part in the keypoint regression of the object that the
+    guide names, as it will when the network meets its own errors: its confidence should be low.
 
     Args:
         network: The network to train.
@@ -48,6 +59,8 @@ class Trainer(keras.Model):
         total_steps: Steps from ``first`` to ``last``.
         pixel_scale: Pixels of the original image per pixel of the crop; the keypoint loss is in
             pixels of the original image.
+        auxiliary: Weight of the losses of a second, linear head on the encoder's last features;
+            0 for none. The head is no part of the network that is kept.
     """
 
     def __init__(
@@ -57,51 +70,74 @@ class Trainer(keras.Model):
         last: LossWeights,
         total_steps: int,
         pixel_scale: float,
+        auxiliary: float = 0.0,
     ):
         super().__init__(name="trainer")
         self.network = network
         self.first, self.last = first, last
         self.total_steps = total_steps
         self.pixel_scale = pixel_scale
+        self.auxiliary = auxiliary
+        self.head = None
+        if auxiliary:
+            config = network.config
+            self.head = convolution(config.num_classes + losses.CHANNELS, 1, "auxiliary")
+            self.head.build((None, None, None, network.encoder.units[-1].filters))
         self.parts = {
             name: keras.metrics.Mean(name=name)
             for name in ("segmentation", "vectors", "voting", "keypoints", "accuracy")
         }
+        if auxiliary:
+            self.parts["auxiliary"] = keras.metrics.Mean(name="auxiliary")
 
     def call(self, inputs, training=False):
-        labels = ops.cast(inputs["labels"], "int32")
-        image = normalise_image(inputs["image"])
-        return self.network(image, labels, inputs["pixels"], training=training)
+        guide = ops.cast(inputs["guide"], "int32")
+        guide = ops.where(ops.equal(guide, crops.OWN_ESTIMATE), OWN_ESTIMATE, guide)
+        pixels = ops.convert_to_tensor(inputs["pixels"])  # torch passes arrays on as they are
+        taps = self.network.encode(normalise_image(inputs["image"]), training)
+        outputs = self.network.decode(taps, guide, pixels, training)
+        return outputs if self.head is None else (*outputs, self.head(taps[0]))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        keypoints = ops.flip(y["keypoints"], axis=-1)  # (x, y) -> the network's (y, x)
-        pixels = ops.convert_to_tensor(x["pixels"])  # torch passes arrays on as they are
+        logits, vectors, confidence, *coarse = (ops.cast(t, "float32") for t in y_pred)
         num_objects = self.network.config.num_objects
-        logits, vectors, confidence = (ops.cast(t, "float32") for t in y_pred)
-        all_labels = ops.cast(x["labels"], "int32")
-        all_counted = losses.counted_labels(all_labels, logits)
-        counted = values_at(pixels, all_counted)
-        height, width = all_labels.shape[1:]
+        labels = ops.cast(x["labels"], "int32")
+        pixels = ops.convert_to_tensor(x["pixels"])
+        counted = losses.counted_labels(labels, logits)
+        learned, voting = (values_at(pixels, t) for t in _roles(x["guide"], labels, logits))
+        height, width = labels.shape[1:]
         centres = ops.take(losses.pixel_centres(height, width)[0], pixels, axis=0)
-        offsets = losses.pixel_offsets(keypoints, counted, centres)
-        points = regress_keypoints(vectors, confidence, counted, centres, num_objects, 1e-4)
+        candidates = ops.flip(y["keypoints"], axis=-1)  # (x, y) -> the network's (y, x)
+        keypoints = nearest_targets(candidates, vectors, learned, centres)
+        offsets = losses.pixel_offsets(keypoints, learned, centres)
+        points = regress_keypoints(vectors, confidence, voting, centres, num_objects, 1e-4)
         parts = {
-            "segmentation": losses.segmentation_loss(logits, all_labels),
-            "vectors": losses.vector_loss(vectors, losses.unit_vectors(offsets), counted),
-            "voting": losses.proxy_voting_loss(vectors, offsets, counted),
+            "segmentation": losses.segmentation_loss(logits, labels),
+            "vectors": losses.vector_loss(vectors, losses.unit_vectors(offsets), learned),
+            "voting": losses.proxy_voting_loss(vectors, offsets, learned),
             "keypoints": losses.keypoint_loss(
                 points * self.pixel_scale,
                 keypoints * self.pixel_scale,
-                losses.pixel_counts(all_counted, num_objects) > MINIMUM_PIXELS,
+                losses.pixel_counts(counted, num_objects) > MINIMUM_PIXELS,
             )
-            + losses.confidence_regulariser(confidence, counted),
+            + losses.confidence_regulariser(confidence, voting),
         }
+        weights = self._weights()
+        total = sum(weights[i] * value for i, value in enumerate(parts.values()))
+        if coarse:
+            parts["auxiliary"] = _auxiliary_loss(coarse[0], labels, keypoints, num_objects)
+            total = total + self.auxiliary * parts["auxiliary"]
         for name, value in parts.items():
             self.parts[name].update_state(value)
-        correct = ops.cast(ops.equal(all_counted, all_labels), "float32")
-        self.parts["accuracy"].update_state(correct)
-        weights = self._weights()
-        return sum(weights[i] * value for i, value in enumerate(parts.values()))
+        self.parts["accuracy"].update_state(ops.cast(ops.equal(counted, labels), "float32"))
+        return total
+
+    def reset_metrics(self):
+        """Nothing: on JAX, ``train_on_batch`` calls it at every step; see :meth:`forget_losses`."""
+
+    def forget_losses(self):
+        """Begin the means of the losses anew."""
+        super().reset_metrics()
 
     def _weights(self):
         """Loss weights of the current step, (4,)."""
@@ -109,3 +145,45 @@ class Trainer(keras.Model):
         progress = ops.minimum(progress, 1.0)
         first, last = (ops.convert_to_tensor(w.as_list()) for w in (self.first, self.last))
         return first + (last - first) * progress
+
+
+def _roles(guide, labels, logits):
+    """Of every pixel: the class whose vectors it learns, and the one whose keypoints it votes for.
+
+    Args:
+        guide: (B, H, W) uint8 classes that guided decoder 2, as in :class:`Trainer`.
+        labels: (B, H, W) int32 true classes.
+        logits: (B, H, W, K+1).
+
+    Returns:
+        Two (B, H, W) int32 label maps; background where a pixel has no such role. They differ
+        only where the guide is wrong.
+    """
+    guide = ops.cast(guide, "int32")
+    estimated = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    guide = ops.where(ops.equal(guide, crops.OWN_ESTIMATE), estimated, guide)
+    right = ops.equal(guide, labels)
+    counted = losses.counted_labels(labels, logits)
+    learned = ops.where(right, counted, ops.zeros_like(labels))
+    return learned, ops.where(right, counted, guide)
+
+
+def _auxiliary_loss(coarse, labels, keypoints, num_objects: int):
+    """Masks and vectors straight from the encoder, at its own resolution.
+
+    Args:
+        coarse: (B, H/8, W/8, K+1+18) logits and vectors.
+        labels: (B, H, W) int32.
+        keypoints: (B, K, 9, 2) px, y then x.
+        num_objects: K.
+    """
+    small = labels[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
+    height, width = coarse.shape[1:3]
+    logits, vectors = coarse[..., : num_objects + 1], coarse[..., num_objects + 1 :]
+    centres = losses.pixel_centres(height, width) * STRIDE
+    flat = ops.reshape(small, (-1, height * width))
+    offsets = losses.pixel_offsets(keypoints, flat, centres)
+    vectors = ops.reshape(vectors, (-1, height * width, losses.CHANNELS))
+    return losses.segmentation_loss(logits, small) + AUXILIARY_VECTORS * losses.vector_loss(
+        vectors, losses.unit_vectors(offsets), flat
+    )

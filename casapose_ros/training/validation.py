@@ -15,11 +15,12 @@ from typing import Protocol
 
 import numpy as np
 
+from casapose_ros.evaluation.judgements import Collector
 from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Reference
 from casapose_ros.evaluation.statistics.calibration import fit_calibration
 from casapose_ros.evaluation.statistics.coverage import covariance_scale
-from casapose_ros.evaluation.summary import Summary, all_matches, summarise
+from casapose_ros.evaluation.summary import Summary, summarise
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.types import CameraModel, Estimate
 
@@ -75,11 +76,11 @@ def validate(
             ``evaluation.datasets.load_references``.
     """
     objects = [reference.model for reference in references.values()]
-    judgements = []
+    collector = Collector()
     for frame in frames:
         record = observe(frame, estimator.run(frame.image, frame.camera), objects)
-        judgements.append(judge(record, references, MIN_VISIBILITY))
-    matches = all_matches(judgements)
+        collector.add(record.name, judge(record, references, MIN_VISIBILITY))
+    judgements = collector.result()
     *per_object, total = summarise(judgements, list(references), MIN_VISIBILITY)
     return ValidationResult(
         keypoint_error=total.mean_keypoints,
@@ -88,7 +89,7 @@ def validate(
         recall_add_10=total.recall_add_10,
         recall_add_20=total.recall_add_20,
         absent_rate=total.absent_rate,
-        calibration=fit_calibration(matches),
-        covariance_scale=covariance_scale(matches, MIN_VISIBILITY),
+        calibration=fit_calibration(judgements),
+        covariance_scale=covariance_scale(judgements, MIN_VISIBILITY),
         per_object=tuple(per_object),
     )

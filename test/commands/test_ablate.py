@@ -11,7 +11,8 @@ from exact_fields import box_object, random_pose
 
 from casapose_ros import cli, estimator
 from casapose_ros.bundle import save_bundle
-from casapose_ros.commands import train
+from casapose_ros.commands import _training_start, train
+from casapose_ros.commands._training_start import TrainingStart
 from casapose_ros.network import build_network
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
@@ -29,7 +30,8 @@ def ablate(folder, tmp_path, monkeypatch):
     """The command; training and the network are played, the latter perfectly."""
     trained = []
 
-    def play_training(config, objects, data, out, name=None):
+    def play_training(start, data, out):
+        config = start.config
         trained.append(dataclasses.asdict(config))
         keras.utils.set_random_seed(config.seed)
         network = build_network(config.network(len(OBJECTS)))
@@ -38,6 +40,9 @@ def ablate(folder, tmp_path, monkeypatch):
         return bundle
 
     monkeypatch.setattr(train, "train", play_training)
+    monkeypatch.setattr(
+        _training_start, "start_of", lambda config, objects: TrainingStart(config, OBJECTS)
+    )
     monkeypatch.setattr(estimator, "FieldPredictor", lambda network: folder.predict)
     monkeypatch.setattr(estimator, "load_network", lambda bundle: None)
 
@@ -57,7 +62,8 @@ def training(tmp_path):
 
 def test_decoders_differ_in_nothing_else_and_keypoints_use_the_final_one(ablate, training):
     status, trained, out = ablate(
-        *training, "--decoders", "base,c_gcu5", "--keypoints", "second,largest,ransac"
+        *training,
+        *("--decoders", "base,c_gcu5", "--keypoints", "second,largest,ransac", "--poses", ""),
     )
     assert status == 0
     assert [config.pop("variant") for config in trained] == ["base", "c_gcu5"]
@@ -76,8 +82,19 @@ def test_decoders_differ_in_nothing_else_and_keypoints_use_the_final_one(ablate,
     assert (out / "base" / "evaluation" / "report.html").exists()
 
 
+def test_poses_are_fitted_in_both_ways(ablate, training):
+    status, _, out = ablate(*training, "--decoders", "c_gcu5", "--keypoints", "")
+    assert status == 0
+    _, poses = json.loads((out / "tables.json").read_text())
+    assert list(poses["rows"]) == ["iterative", "weighted"]
+    for variant, row in poses["rows"].items():
+        assert row["ADD(-S) < 10 %, %"].startswith("100.0 (")
+        log = (out / "poses" / variant / "frames.jsonl").open()
+        assert json.loads(log.readline())["settings"]["pnp"] == variant
+
+
 def test_what_was_measured_is_not_run_again(ablate, folder, training, monkeypatch):
-    arguments = (*training, "--decoders", "c_gcu5", "--keypoints", "largest")
+    arguments = (*training, "--decoders", "c_gcu5", "--keypoints", "largest", "--poses", "")
     ablate(*arguments)
     monkeypatch.setattr(folder, "scenes", [])  # the network would fail now
     status, _, out = ablate(*arguments)
@@ -89,9 +106,11 @@ def test_what_was_measured_is_not_run_again(ablate, folder, training, monkeypatc
     [
         (["--decoders", "c_gcu6"], "--decoders: unknown 'c_gcu6'; known: base"),
         (["--keypoints", "smallest"], "--keypoints: unknown 'smallest'; known: ransac"),
-        ([], "no model for the table of keypoints"),
+        ([], "no model for the tables of keypoints and poses"),
+        (["--keypoints", ""], "no model for the tables of keypoints and poses"),
+        (["--poses", "exact"], "--poses: unknown 'exact'; known: iterative, weighted"),
         (["--config", "a.yaml"], "go together, got only ['config']"),
-        (["--keypoints", ""], "nothing to do"),
+        (["--keypoints", "", "--poses", ""], "nothing to do"),
     ],
 )
 def test_bad_options(ablate, capsys, arguments, message):

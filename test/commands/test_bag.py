@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import weakref
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,8 @@ from casapose_ros.commands._measuring import Method, RunOptions
 from casapose_ros.commands.evaluate import evaluate
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.estimator import PoseEstimator
+from casapose_ros.evaluation import record_log, running
+from casapose_ros.evaluation.reporting import assembling
 from casapose_ros.objects import write_objects
 from casapose_ros.types import CameraModel
 
@@ -107,7 +110,9 @@ def test_a_bag_gives_the_same_figures_as_its_data_set(folder, work):
         report = measure(folder, ["run.mcap"], objects)
         assert (report.frames, report.total.targets, report.total.found) == (4, 4, 4)
         assert report.problems == ()
-        for found, match in zip(report.matches, expected.matches, strict=True):
+        for found, match in zip(
+            report.judgements.matches(), expected.judgements.matches(), strict=True
+        ):
             assert (found.name, found.outcome, found.score) == (
                 match.name, match.outcome, match.score
             )  # fmt: skip
@@ -124,7 +129,7 @@ def test_several_bags_make_one_report(folder, work):
     report = measure(folder, ["one", "two"], folder.path)
     assert (report.frames, report.total.found) == (7, 7)
     assert report.origin.data == "2 bags" and report.origin.parts == ("one", "two")
-    assert {m.frame.split("/")[0] for m in report.matches} == {"one", "two"}
+    assert {name.split("/")[0] for name in report.judgements.frames} == {"one", "two"}
     with pytest.raises(ConfigError, match="one is named more than once"):
         measure(folder, ["one", "one"], folder.path)
     for spelling in ("one/one.mcap", "../" + work.name + "/one"):
@@ -172,9 +177,35 @@ def test_a_stopped_run_goes_on_and_gives_the_same(folder, work):
     log.write_text("".join(lines[:3]) + lines[3][:50])
     resumed = measure(folder, ["run"], folder.path, run=RunOptions(resume=True))
     assert log.read_text().count("\n") == 5
-    assert [m.errors for m in resumed.matches] == [m.errors for m in whole.matches]
+    assert resumed.judgements.rows.tobytes() == whole.judgements.rows.tobytes()
     with pytest.raises(ConfigError, match="is about another run"):
         measure(folder, ["run"], folder.path, run=RunOptions(resume=True), limit=2)
+
+
+def test_frames_are_not_kept_in_memory(folder, work, monkeypatch):
+    """Neither while the model runs nor while the report is made, of which there is no end."""
+    alive, most = {}, {}
+
+    def watch(module, name):
+        original = getattr(module, name)
+
+        def watched(*args, **kwargs):
+            made = original(*args, **kwargs)
+            mine = [ref for ref in alive.get(name, []) if ref() is not None]
+            alive[name] = [*mine, weakref.ref(made)]
+            most[name] = max(most.get(name, 0), len(alive[name]))
+            return made
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(running, "observe")
+    watch(record_log, "record_from_json")
+    watch(assembling, "judge")
+    from_bop(folder, "run")
+    assert measure(folder, ["run"], folder.path).frames == 4
+    # The one at hand, and the next one while it takes its place.
+    assert most == {"observe": 2, "record_from_json": 2, "judge": 2}
+    assert not [ref for refs in alive.values() for ref in refs if ref() is not None]
 
 
 def test_damaged_bag_is_measured_as_far_as_it_goes(folder, work):

@@ -21,7 +21,7 @@ from casapose_ros.evaluation.delivery import (
     read_delivery,
     write_delivery,
 )
-from casapose_ros.evaluation.records import read_log
+from casapose_ros.evaluation.record_log import read_log
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.types import ObjectPose
 

@@ -42,7 +42,9 @@ def test_two_runs_side_by_side(compare, folders):
     assert status == 0
     assert f"before: old & good ({folders[0]})" in printed and "after: new" in printed
     assert "on boxes/test: 10 frames that both have" in printed
-    assert re.search(r"ADD 10 %\s+50\.0\s+35\.0\s+-15\.0\s+-30\.0 to 0\.0\s+0\.250", printed)
+    assert re.search(
+        r"ADD 10 %\s+50\.0\s+35\.0\s+-15\.0\s+-30\.0 to 0\.0\s+0\.250\s+1\.000", printed
+    )
     assert re.search(r"cube\s+100\.0\s+70\.0\s+-30\.0", printed)
     assert "frames that lost most correct poses: 000000 (1), 000001 (1), 000002 (1)" in printed
 
@@ -55,6 +57,7 @@ def test_two_runs_side_by_side(compare, folders):
         (["--max-drop", "add=20", "--max-drop", "add20=5"], EXIT_REGRESSION),
         (["--max-drop", "add=10", "--alpha", "0.05"], 0),
         (["--max-drop", "add=10", "--alpha", "0.5"], EXIT_REGRESSION),
+        (["--max-drop", "add=10", "--max-drop", "absent=0", "--alpha", "0.5"], 0),
         (["--max-drop", "wrong=0"], 0),
     ],
 )
@@ -78,6 +81,7 @@ def test_what_is_written(compare, folders, tmp_path):
     total = {change["figure"]: change for change in values["objects"][-1]["changes"]}
     assert total["add"]["difference"] == pytest.approx(-0.15)
     assert total["add"]["low"] == pytest.approx(-0.3) and total["add"]["p_value"] == 0.25
+    assert total["add"]["p_corrected"] == 1
     assert values["worse"] == {"000000": 1, "000001": 1, "000002": 1}
     assert len(values["regressions"]) == 1
     page = (out / "comparison.html").read_text()

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import trimesh
+from other_scans import moved, subdivided
 
 from casapose_ros.commands import objects as command
 from casapose_ros.data import nets_pdf
@@ -125,6 +126,85 @@ def test_the_demo_objects_come_with_their_sheets(tmp_path, monkeypatch, capsys):
     assert len(load_object_set(tmp_path).objects) == 7
     assert (tmp_path / "nets.pdf").read_bytes().startswith(b"%PDF")
     assert "hexagon" in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_sets(mesh_dir, tmp_path):
+    """An object set of brick and can, and a folder with another scan of each, in centimetres."""
+    symmetries = tmp_path / "symmetries.yaml"
+    continuous = {"axis": [0, 0, 1], "offset": [0, 0, 0]}
+    symmetries.write_text(json.dumps({"can": {"symmetries_continuous": [continuous]}}))
+    run(mesh_dir, "--units", "mm", "--out", tmp_path / "known", "--symmetries", symmetries)
+    known = load_object_set(tmp_path / "known")
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for obj, number in zip(known.objects, (21, 14), strict=True):
+        scan, _ = moved(subdivided(known.mesh(obj)), rng)
+        mesh = trimesh.Trimesh(100 * scan.vertices, scan.faces, process=False)
+        mesh.export(folder / f"obj_{number:06d}.ply")
+    return known, folder
+
+
+def test_other_scans_get_the_known_keypoints_in_their_own_frame(two_sets, tmp_path, capsys):
+    known, folder = two_sets
+    names = ("--names", "obj_000021=brick", "obj_000014=can")
+    align = ("--units", "cm", "--align-to", known.path, *names)
+    assert run(folder, "--out", tmp_path / "aligned", *align) == 0
+    aligned = load_object_set(tmp_path / "aligned")
+    assert [(o.name, o.class_id, o.bop_id) for o in aligned.objects] == [
+        ("brick", 1, 21),
+        ("can", 2, 14),
+    ]
+    for obj, other in zip(aligned.objects, known.objects, strict=True):
+        back = trimesh.transform_points(obj.keypoints, obj.T_reference_obj)
+        np.testing.assert_allclose(back, other.keypoints, atol=1e-9)
+        # The transform lays the scan's surface on the known one's.
+        vertices = trimesh.transform_points(aligned.mesh(obj).vertices, obj.T_reference_obj)
+        np.testing.assert_allclose(vertices.min(axis=0), other.box_min, atol=0.001)
+        np.testing.assert_allclose(vertices.max(axis=0), other.box_max, atol=0.001)
+    ((axis, offset),) = aligned.objects[1].symmetries.continuous
+    R = aligned.objects[1].T_reference_obj[:3, :3]
+    np.testing.assert_allclose(R @ axis, [0, 0, 1], atol=1e-12)
+    on_axis = trimesh.transform_points([offset], aligned.objects[1].T_reference_obj)[0]
+    np.testing.assert_allclose(on_axis[:2], 0, atol=1e-12)
+    printed = capsys.readouterr().out
+    assert "brick: surfaces 0." in printed and "mm apart (median; 95 %: 0." in printed
+    assert "can: " in printed and "positions fit equally well" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            [],
+            r"no object to align obj_000014.ply \(obj_000014\), obj_000021.ply .* brick, can: say",
+        ),
+        (["--names", "obj_000021=brik"], r"to align obj_000021.ply \(brik\) to; it has brick, can"),
+        (["--names", "obj_000021=can", "obj_000014=can"], "'can' is used more than once"),
+        (["--names", "obj_000012=can"], "unknown 'obj_000012'; did you mean 'obj_000021'"),
+        (["--symmetries", "some.yaml"], "--align-to takes no --symmetries"),
+    ],
+)
+def test_scans_without_a_partner_are_named(two_sets, tmp_path, arguments, message):
+    known, folder = two_sets
+    align = ("--units", "cm", "--align-to", known.path, *arguments)
+    with pytest.raises(ConfigError, match=message):
+        run(folder, "--out", tmp_path / "aligned", *align)
+    assert not (tmp_path / "aligned").exists()
+
+
+def test_a_set_is_not_aligned_onto_itself(two_sets):
+    known, folder = two_sets
+    with pytest.raises(ConfigError, match="would overwrite the one that it is aligned to"):
+        run(folder, "--units", "cm", "--align-to", known.path, "--out", known.path)
+
+
+def test_a_scan_of_another_size_names_both_sizes(two_sets, tmp_path):
+    known, folder = two_sets
+    names = ("--names", "obj_000021=brick")
+    with pytest.raises(MeshError, match=r"brick: .* is 15\.\d mm across, .* 156\.2 mm: .* unit"):
+        run(folder, "--units", "mm", "--align-to", known.path, "--out", tmp_path / "out", *names)
 
 
 def test_the_demo_takes_no_mesh_options(tmp_path):

@@ -1,22 +1,39 @@
 """``casapose train``: what is wrong is said before anything is trained."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 from bop_folder import BopFolder
 from exact_fields import box_object, random_pose
-from rendered import small_object_set
+from rendered import box_mesh, small_object_set
 
 from casapose_ros.cli import main
+from casapose_ros.commands import train as command
+from casapose_ros.commands._training_data import (
+    TrainingData,
+    note_data,
+    training_sets,
+    validation_set,
+)
+from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.data.frame_window import WindowConfig
+from casapose_ros.data.object_sets import write_object_set
+from casapose_ros.errors import ConfigError, DatasetError
+from casapose_ros.training.loop import CHECKPOINTS
+
+SETTINGS = "input_size: [160, 120]\ncrop: {size: 64, pixels: 64}\nbatch_size: 8\nsteps: 1\n"
+BOX = box_object(1)
 
 
 @pytest.fixture
 def arguments(tmp_path):
     """A whole command line, with object set, data and settings that fit each other."""
-    small_object_set(tmp_path / "objects")
+    write_object_set(tmp_path / "objects", [BOX], [box_mesh()])
     rng = np.random.default_rng(0)
-    objects = (box_object(1),)
-    BopFolder(tmp_path / "data", objects, [[(objects[0], *random_pose(rng))]])
-    (tmp_path / "train.yaml").write_text("{input_size: [160, 120], crop: {size: 64}, steps: 1}")
+    BopFolder(tmp_path / "data", (BOX,), [[(BOX, *random_pose(rng))] for _ in range(2)])
+    (tmp_path / "train.yaml").write_text(SETTINGS)
     return {
         "--config": tmp_path / "train.yaml",
         "--objects": tmp_path / "objects",
@@ -27,9 +44,10 @@ def arguments(tmp_path):
     }
 
 
-def train(arguments, **changes):
-    options = {**arguments, **{f"--{k}": v for k, v in changes.items()}}
-    return main(["train", *(str(part) for option in options.items() for part in option)])
+def train(arguments, *flags, **changes):
+    options = {**arguments, **{f"--{k.replace('_', '-')}": v for k, v in changes.items()}}
+    parts = [str(part) for name, v in options.items() if v is not None for part in (name, v)]
+    return main(["train", *parts, *map(str, flags)])
 
 
 @pytest.mark.parametrize(
@@ -50,18 +68,96 @@ def test_bad_settings(arguments, settings, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_missing_split(arguments, capsys):
-    assert train(arguments, split="train_pbr") == 2
-    assert "train_pbr" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": "train_pbr"}, "no split train_pbr to learn from"),
+        ({"validation_split": "val"}, "name a data set with --validation"),
+        ({"jobs": 0}, "--jobs must be at least 1, got 0"),
+        ({"out": None}, "give --out for a run, or --preview"),
+    ],
+)
+def test_bad_arguments(arguments, changes, message, capsys):
+    assert train(arguments, **changes) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_objects_that_the_data_does_not_show(arguments, capsys):
-    assert train(arguments) == 2
-    assert "nothing to evaluate" in capsys.readouterr().err
+def test_objects_that_the_data_does_not_show(arguments, tmp_path, capsys):
+    small_object_set(tmp_path / "others")
+    assert train(arguments, objects=tmp_path / "others") == 2
+    assert "there is nothing to" in capsys.readouterr().err
 
 
 def test_a_run_is_not_overwritten(arguments, capsys):
-    arguments["--out"].mkdir()
-    (arguments["--out"] / "checkpoint.npz").write_bytes(b"")
+    (arguments["--out"] / CHECKPOINTS / "000001").mkdir(parents=True)
     assert train(arguments) == 2
     assert "add --resume" in capsys.readouterr().err
+
+
+def test_preview_shows_every_crop(arguments, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    assert train(arguments, out=None, preview=sheet) == 0
+    picture = cv2.imread(str(sheet))
+    assert picture.shape == (8 * 260, 2 * 4 * 260, 3)  # 16 crops, four tiles each
+    assert all(tile.any() for row in np.vsplit(picture, 8) for tile in np.hsplit(row, 8))
+
+
+def test_all_data_sets_are_learned_from_and_broken_parts_are_named(
+    arguments, tmp_path, capsys, monkeypatch
+):
+    rng = np.random.default_rng(1)
+    more = BopFolder(tmp_path / "more", (BOX,), [[(BOX, *random_pose(rng))] for _ in range(3)])
+    broken = more.scene_path / "rgb" / "000001.png"
+    broken.write_bytes(b"")
+    arguments["--data"] = None
+    sets = ("--data", tmp_path / "data", tmp_path / "more")
+    assert train(arguments, *sets) == 2
+    assert "000001.png: not a readable image; --skip-broken" in capsys.readouterr().err
+    seen = []
+    monkeypatch.setattr(command, "note_data", lambda out, data, frames: seen.append(len(frames)))
+    monkeypatch.setattr("casapose_ros.training.loop.Run", lambda *args: pytest.skip("far enough"))
+    with pytest.raises(pytest.skip.Exception):
+        train(arguments, *sets, "--skip-broken")
+    assert seen == [4]
+    said = capsys.readouterr().out
+    assert f"skipped: {broken}" in said and "1 broken scenes or frames were skipped" in said
+
+
+def test_which_sets_have_which_split(tmp_path):
+    for name, split in (("a", "train_pbr"), ("b", "val"), ("c", "val")):
+        (tmp_path / name / split).mkdir(parents=True)
+    paths = tuple(tmp_path / name for name in "abc")
+    assert validation_set(TrainingData(paths)).path == tmp_path / "b"
+    assert validation_set(TrainingData(paths, validation=paths[2])).path == tmp_path / "c"
+    with pytest.raises(DatasetError, match="no split val to validate on"):
+        validation_set(TrainingData(paths[:1]))
+    assert [found.path for found in training_sets(TrainingData(paths))] == [tmp_path / "a"]
+    with pytest.raises(DatasetError, match="no split train_pbr to learn from"):
+        training_sets(TrainingData(paths[1:]))
+    with pytest.raises(DatasetError, match="d/train_pbr: no such split"):
+        training_sets(TrainingData((*paths, tmp_path / "d")))
+
+
+def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
+    (tmp_path / "data" / "train_pbr").mkdir(parents=True)
+    data = TrainingData((tmp_path / "data",))
+    frames = FrameCache(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), 1.0)
+    note_data(tmp_path, data, frames)
+    note_data(tmp_path, data, frames)
+    note = tmp_path / "data" / "train_pbr" / "render.json"
+    note.write_text(json.dumps({"seed": 1}))
+    fewer = FrameCache(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros((4, 1)), 1.0)
+    with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; rendered: "):
+        note_data(tmp_path, data, fewer)
+    live = TrainingData((), live=(EmptyJob(),), window=WindowConfig())
+    with pytest.raises(
+        ConfigError, match="began with data sets, now it is to learn from frames on"
+    ):
+        note_data(tmp_path, live, fewer)
+
+
+class EmptyJob:
+    frames = 1
+
+    def describe(self):
+        return {}

@@ -1,15 +1,21 @@
 """The cache holds frames at network resolution, with labels and keypoints that fit them."""
 
+import json
+from collections import namedtuple
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from bop_folder import BopFolder
 from exact_fields import box_object, random_pose
 
+from casapose_ros.data import frame_cache
 from casapose_ros.data.bop import BopDataset
-from casapose_ros.data.frame_cache import open_frame_cache
+from casapose_ros.data.frame_cache import FrameCache, Rows, join_caches, open_frame_cache
 from casapose_ros.errors import DatasetError
 from casapose_ros.geometry import project
+from casapose_ros.types import Symmetries
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 SIZE = (160, 120)
@@ -22,24 +28,23 @@ def folder(tmp_path):
     return BopFolder(tmp_path / "boxes", OBJECTS, images)
 
 
-def open_cache(folder, tmp_path, objects=OBJECTS, size=SIZE, **kwargs):
-    return open_frame_cache(
-        BopDataset(folder.path, "test"), objects, size, tmp_path / "cache", **kwargs
-    )
+def open_cache(folder, tmp_path, objects=OBJECTS, size=SIZE, skip_broken=False, **kwargs):
+    dataset = BopDataset(folder.path, "test", skip_broken)
+    return open_frame_cache(dataset, objects, size, tmp_path / "cache", **kwargs)
 
 
 def test_labels_and_keypoints_fit_the_resized_image(folder, tmp_path):
     done = []
     cache = open_cache(folder, tmp_path, progress=lambda *counts: done.append(counts))
-    assert cache.images.shape == (2, 120, 160, 3) and cache.scale == 4.0
-    assert done[-1] == (2, 2)
+    assert cache.images.shape == (2, 120, 160, 3) and cache.scale == 4.0 and len(cache) == 2
+    assert done[-1] == (2, 2) and cache.at(5) is cache
     for index, frame in enumerate(BopDataset(folder.path, "test")):
         (truth,) = frame.objects
         model = OBJECTS[index]
         mask = cache.labels[index] == model.class_id
         assert mask.sum() * 16 == pytest.approx(frame.load_mask(0).sum(), rel=0.03)
         expected = project(model.keypoints, truth.R_cam_obj, truth.t_cam_obj, frame.camera) / 4
-        np.testing.assert_allclose(cache.keypoints[index, index], expected, atol=1e-3)
+        np.testing.assert_allclose(cache.keypoints[index, index, 0], expected, atol=1e-3)
         assert np.all(np.isnan(cache.keypoints[index, 1 - index]))
         small = cv2.resize(frame.load_image(), SIZE, interpolation=cv2.INTER_AREA)
         np.testing.assert_array_equal(cache.images[index], small)
@@ -48,10 +53,27 @@ def test_labels_and_keypoints_fit_the_resized_image(folder, tmp_path):
 def test_is_written_once_and_again_when_something_changes(folder, tmp_path):
     open_cache(folder, tmp_path)
     done = []
-    again = open_cache(folder, tmp_path, progress=lambda *counts: done.append(counts))
+
+    def count(*counts):
+        done.append(counts)
+
+    # Keypoints are no part of what is written.
+    moved = (replace(OBJECTS[0], keypoints=OBJECTS[0].keypoints / 2), OBJECTS[1])
+    again = open_cache(folder, tmp_path, objects=moved, progress=count)
     assert not done and again.images.shape[0] == 2
-    open_cache(folder, tmp_path, size=(80, 60), progress=lambda *counts: done.append(counts))
+    open_cache(folder, tmp_path, size=(80, 60), progress=count)
+    assert done.pop() == (2, 2)
+    mask = next((folder.scene_path / "mask_visib").iterdir())
+    cv2.imwrite(str(mask), np.zeros((480, 640), np.uint8))
+    open_cache(folder, tmp_path, progress=count)
     assert done
+
+
+def test_candidates_for_symmetric_objects(folder, tmp_path):
+    symmetric = replace(OBJECTS[1], symmetries=Symmetries(np.diag([-1.0, -1, 1, 1])[None]))
+    objects = (OBJECTS[0], symmetric)
+    assert open_cache(folder, tmp_path, objects).keypoints.shape == (2, 2, 1, 9, 2)
+    assert open_cache(folder, tmp_path, objects, symmetric=True).keypoints.shape == (2, 2, 2, 9, 2)
 
 
 def test_objects_that_are_not_learned_are_background(folder, tmp_path):
@@ -59,10 +81,65 @@ def test_objects_that_are_not_learned_are_background(folder, tmp_path):
     assert cache.labels[0].any() and not cache.labels[1].any()
 
 
+def test_a_write_that_was_interrupted_is_begun_again(folder, tmp_path, monkeypatch):
+    def die(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frame_cache, "_resized", die)
+    with pytest.raises(KeyboardInterrupt):
+        open_cache(folder, tmp_path)
+    monkeypatch.undo()
+    assert open_cache(folder, tmp_path).images[1].any()
+
+
 def test_refuses_what_cannot_be_trained_on(folder, tmp_path):
-    with pytest.raises(DatasetError, match="aspect ratio"):
+    with pytest.raises(DatasetError, match="000000.png: 640x480 has another aspect ratio"):
         open_cache(folder, tmp_path, size=(160, 160))
     for mask in (folder.scene_path / "mask_visib").iterdir():
         mask.unlink()
-    with pytest.raises(DatasetError, match="mask_visib"):
+    with pytest.raises(DatasetError, match=r"mask_visib \(and 1 more frames\)"):
         open_cache(folder, tmp_path)
+    with pytest.raises(DatasetError, match="none of 2 frames can be read"):
+        open_cache(folder, tmp_path, skip_broken=True)
+
+
+def test_broken_frames_are_left_out_when_asked(folder, tmp_path):
+    broken = folder.scene_path / "mask_visib" / "000000_000000.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(DatasetError, match="000000_000000.png.*--skip-broken"):
+        open_cache(folder, tmp_path)
+    dataset = BopDataset(folder.path, "test", skip_broken=True)
+    cache = open_frame_cache(dataset, OBJECTS, SIZE, tmp_path / "cache")
+    assert len(dataset.problems) == 1 and str(broken) in dataset.problems[0]
+    assert len(cache) == len(cache.keypoints) == 1
+    assert np.all(np.unique(cache.labels[0]) == [0, 2])
+    assert np.isfinite(cache.keypoints[0][1]).all()
+
+
+def test_says_how_much_disk_is_missing(folder, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(frame_cache.shutil, "disk_usage", lambda _: usage(1, 1, 1000))
+    with pytest.raises(DatasetError, match="2 frames of 160x120 need 0.0 GB.*--cache"):
+        open_cache(folder, tmp_path)
+
+
+def test_no_frames(folder, tmp_path):
+    for name in ("scene_camera.json", "scene_gt.json"):
+        (folder.scene_path / name).write_text(json.dumps({}))
+    with pytest.raises(DatasetError, match="no frames to train on"):
+        open_cache(folder, tmp_path)
+
+
+def test_joined_sets_are_one_after_the_other():
+    def cache(count, value, scale):
+        images = np.full((count, 4, 4, 3), value, np.uint8)
+        return FrameCache(images, images[..., 0], np.full((count, 1, 1, 9, 2), value), scale)
+
+    joined = join_caches([cache(3, 1, 1.0), cache(1, 2, 2.0)])
+    assert len(joined) == 4 and joined.scale == 1.25
+    for index, value in enumerate([1, 1, 1, 2]):
+        for rows in (joined.images, joined.labels, joined.keypoints):
+            assert np.all(rows[index] == value)
+    with pytest.raises(IndexError):
+        joined.images[4]
+    assert [int(r) for r in Rows([(np.arange(5), [4, 0]), (np.arange(9), [7])])] == [4, 0, 7]

@@ -94,8 +94,7 @@ def estimate():
         outcome = Outcome.CORRECT if relative < 0.1 else Outcome.WRONG
         values = dict.fromkeys(("projection", "rotation", "translation", "keypoints"), 0.0)
         result = PoseErrors(add=0.2 * relative, add_relative=relative, **(values | errors))
-        pose, near = any_pose(name, score), {truth: relative}
-        return Match(frame, name, outcome, pose, visibility, result, truth, near)
+        return Match(frame, name, outcome, score, visibility, result, truth, {truth: relative})
 
     return make
 
@@ -115,6 +114,6 @@ def absent():
     """A match of an estimate of an object that is not in the image."""
 
     def make(name="cube", score=0.9, frame=FRAME) -> Match:
-        return Match(frame, name, Outcome.ABSENT, any_pose(name, score), None, PoseErrors())
+        return Match(frame, name, Outcome.ABSENT, score, None, PoseErrors())
 
     return make

@@ -6,8 +6,9 @@ import pytest
 from stand_ins import NumberedSource, load_numbered_model
 
 from casapose_ros.errors import CasaposeError, ConfigError, DatasetError
-from casapose_ros.evaluation.records import RecordLog, RunHeader, read_log, to_json
-from casapose_ros.evaluation.running import in_order, run_sources
+from casapose_ros.evaluation.record_log import RecordLog, RunHeader, read_log
+from casapose_ros.evaluation.records import to_json
+from casapose_ros.evaluation.running import run_sources
 
 HEADER = RunHeader("model", "abc", ("three sources",))
 
@@ -22,7 +23,8 @@ def run(tmp_path):
         done = []
         with RecordLog(tmp_path / "log.jsonl", HEADER, resume) as log:
             problems = run_sources(given, load_numbered_model, log, done.append, **how)
-        records = [json.dumps(to_json(record)) for record in in_order(log, given)]
+            logged = log.records([source.name for source in given])
+            records = [json.dumps(to_json(record)) for record in logged]
         return records, problems, sum(done)
 
     return run

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from judged_frames import judged, judged_matches
 
 from casapose_ros.evaluation.matching import Judgement
 from casapose_ros.evaluation.summary import TOTAL, summarise, target_errors
 
 
 def total_of(matches):
-    return summarise([Judgement(matches, {})], ["cube"], 0.4)[-1]
+    return summarise(judged([Judgement(matches, {})]), ["cube"], 0.4)[-1]
 
 
 def test_recalls_count_missed_targets(estimate, missed):
@@ -27,7 +28,7 @@ def test_summaries_are_per_object_and_in_total(estimate, missed):
         Judgement([estimate("cube"), missed("bar")], {"cube": 0.8, "bar": 0.6}),
         Judgement([estimate("bar")], {"bar": 1.0}),
     ]
-    cube, bar, total = summarise(judgements, ["cube", "bar"], 0.4)
+    cube, bar, total = summarise(judged(judgements), ["cube", "bar"], 0.4)
     assert [s.name for s in (cube, bar, total)] == ["cube", "bar", TOTAL]
     assert [s.recall_add_10 for s in (cube, bar, total)] == pytest.approx([1, 0.5, 2 / 3])
     assert [s.mean_mask_iou for s in (cube, bar, total)] == pytest.approx([0.8] * 3)
@@ -72,4 +73,5 @@ def test_without_targets_and_estimates_all_is_unknown():
 
 def test_target_errors_are_infinite_where_missed(estimate, missed, absent):
     matches = [estimate(relative=0.3), missed(), absent()]
-    np.testing.assert_array_equal(target_errors(matches, 0.4, "add_relative"), [0.3, np.inf])
+    errors = target_errors(judged_matches(matches), 0.4, "add_relative")
+    np.testing.assert_array_equal(errors, [0.3, np.inf])

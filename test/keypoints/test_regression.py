@@ -10,7 +10,7 @@ from casapose_ros.keypoints.components import find_regions
 from casapose_ros.keypoints.regression import MIN_VARIANCE, regress_keypoints
 from casapose_ros.types import CameraModel, Fields
 
-SMALL = CameraModel(np.eye(3), 60, 50)
+SMALL = CameraModel(np.diag([60.0, 60.0, 1.0]), 60, 50)
 
 
 def square_scene(keypoints, rows=slice(10, 30), cols=slice(20, 40), num_objects=1, class_id=1):

@@ -10,7 +10,7 @@ from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.keypoints.voting import VotingConfig, consensus, vote_keypoints
 from casapose_ros.types import CameraModel
 
-SMALL = CameraModel(np.eye(3), 60, 50)
+SMALL = CameraModel(np.diag([60.0, 60.0, 1.0]), 60, 50)
 
 
 def vote(fields, seed=0, config=None):

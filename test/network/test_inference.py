@@ -1,5 +1,6 @@
 """One image through the compiled network."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -24,6 +25,18 @@ def test_fields_have_the_images_size(predictor, shape):
     # Channels are dy, dx per keypoint, in the network's own order.
     _, vectors, _ = predictor.network((image[None] / 127.5 - 1).astype("f"))
     np.testing.assert_allclose(fields.vectors[..., 4, 1], vectors[0, ..., 9], atol=1e-3)
+
+
+def test_measures_the_weights_that_the_network_has_now():
+    """Compiled once, yet not with the weights of that moment: training goes on."""
+    network = build_network(NetworkConfig(1, "base", width=0.125))
+    predict = FieldPredictor(network)
+    image = np.full((8, 8, 3), 100, np.uint8)
+    before = predict(image).logits
+    head = network.segmentation_decoder.head.kernel
+    head.assign(-keras.ops.convert_to_numpy(head))
+    np.testing.assert_allclose(predict(image).logits, -before, rtol=1e-4, atol=1e-5)
+    assert np.abs(before).max() > 1e-3
 
 
 @pytest.mark.parametrize(

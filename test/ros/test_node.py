@@ -294,6 +294,7 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
         "objects": ["drill"],
         "min_pixels": 55,
         "keypoint_method": "ransac",
+        "pnp": "iterative",
         "component": "all",
         "tf_prefix": "seen_",
     }
@@ -306,6 +307,7 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
     assert [t.child_frame_id for t in transforms[0].transforms] == ["seen_drill"]
     config = script.configs[0]
     assert (config.min_pixels, config.keypoint_method, config.component) == (55, "ransac", "all")
+    assert config.pnp == "iterative"
 
     robot.node.set_parameters([Parameter("score_threshold", value=0.7)])
     robot.node.set_parameters([Parameter("objects", value=[""])])
@@ -321,6 +323,7 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
     [
         ("objects", ["cupp"], "the model has no object 'cupp'; did you mean 'cup'?"),
         ("keypoint_method", "magic", "must be one of dkr, ransac"),
+        ("pnp", "magic", "must be one of weighted, iterative"),
         ("score_threshold", 1.5, "range"),
         ("min_pixels", 0, "range"),
         ("debug_keypoint", 9, "range"),

@@ -125,9 +125,12 @@ def test_bad_start_values_are_refused(make_node, values, error):
 
 
 def test_node_parameters_start_with_the_model_s_settings():
-    config = EstimatorConfig(min_pixels=77, keypoint_method="ransac", max_reprojection_error=3.0)
+    config = EstimatorConfig(
+        min_pixels=77, keypoint_method="ransac", pnp="iterative", max_reprojection_error=3.0
+    )
     parameters = NodeParameters.with_estimator(config)
     assert (parameters.min_pixels, parameters.keypoint_method) == (77, "ransac")
+    assert parameters.pnp == "iterative"
     assert parameters.estimator(config) == config
 
 

@@ -1,23 +1,32 @@
 """Batches: labels and keypoints follow the picture, and a step decides its batch."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.errors import ConfigError
-from casapose_ros.training.batches import CropConfig, make_batch, prefetch_batches
+from casapose_ros.training.batches import BatchStream, CropConfig, make_batch, prefetch_batches
+from casapose_ros.training.crops import OWN_ESTIMATE
 
 
 @pytest.fixture
 def cache():
-    """Two frames: a red square of class 2 with its keypoints at the corners, and an empty one."""
+    """Two frames: a red square of class 2 with its keypoints at the corners, and an empty one.
+
+    A second pose that looks the same has the corners in another order.
+    """
     images = np.zeros((2, 48, 64, 3), np.uint8)
     labels = np.zeros((2, 48, 64), np.uint8)
     images[0, 10:30, 20:44] = (255, 0, 0)
     labels[0, 10:30, 20:44] = 2
-    keypoints = np.full((2, 2, 9, 2), np.nan, np.float32)
+    keypoints = np.full((2, 2, 2, 9, 2), np.nan, np.float32)
+    corners = np.array([(20, 10), (44, 10), (20, 30), (44, 30)])
     keypoints[0, 1] = (32, 20)
-    keypoints[0, 1, 1:5] = [(20, 10), (44, 10), (20, 30), (44, 30)]
+    keypoints[0, 1, 0, 1:5] = corners
+    keypoints[0, 1, 1, 1:5] = corners[::-1]
     return FrameCache(images, labels, keypoints, scale=2.0)
 
 
@@ -28,6 +37,7 @@ def test_labels_and_keypoints_follow_the_picture(cache):
     seen = 0
     for step in range(20):
         inputs, targets = make_batch(cache, PLAIN, 4, seed=0, step=step)
+        np.testing.assert_array_equal(inputs["guide"], inputs["labels"])
         for image, labels, pixels, keypoints in zip(
             inputs["image"], inputs["labels"], inputs["pixels"], targets["keypoints"], strict=True
         ):
@@ -39,46 +49,119 @@ def test_labels_and_keypoints_follow_the_picture(cache):
                 continue
             seen += 1
             assert np.all(labels.ravel()[pixels] == 2)
-            whole = np.all((keypoints[1, 1:5] > 0) & (keypoints[1, 1:5] < 32))
+            corners = keypoints[1, :, 1:5]
+            np.testing.assert_allclose(corners[1], corners[0, ::-1], atol=1e-4)
+            whole = np.all((corners > 0) & (corners < 32))
             if whole:
                 rows, columns = np.nonzero(labels == 2)
                 middle = (columns.mean() + 0.5, rows.mean() + 0.5)
-                np.testing.assert_allclose(keypoints[1, 0], middle, atol=0.75)
-            assert np.all(keypoints[0] == keypoints[0, 0])  # the absent object
+                np.testing.assert_allclose(keypoints[1, 0, 0], middle, atol=0.75)
+            assert np.all(keypoints[0] == keypoints[0, 0, 0])  # the absent object
     assert seen > 20
 
 
 def test_shapes_and_types(cache):
     inputs, targets = make_batch(cache, PLAIN, 3, seed=1, step=0)
     assert inputs["image"].shape == (3, 32, 32, 3) and inputs["image"].dtype == np.uint8
-    assert inputs["labels"].shape == (3, 32, 32)
+    for name in ("labels", "guide"):
+        assert inputs[name].shape == (3, 32, 32) and inputs[name].dtype == np.uint8
     assert inputs["pixels"].shape == (3, 64) and inputs["pixels"].dtype == np.int32
-    assert targets["keypoints"].shape == (3, 2, 9, 2)
+    assert targets["keypoints"].shape == (3, 2, 2, 9, 2)
     assert np.all(np.isfinite(targets["keypoints"]))
 
 
-def test_a_step_decides_its_batch(cache):
-    config = CropConfig(size=32)
-    ahead = list(prefetch_batches(cache, config, 2, seed=5, steps=range(3, 6)))
-    for step, (inputs, targets) in zip(range(3, 6), ahead, strict=True):
-        again, same_targets = make_batch(cache, config, 2, seed=5, step=step)
-        np.testing.assert_equal(inputs, again)
-        np.testing.assert_equal(targets, same_targets)
-    assert not np.array_equal(ahead[0][0]["image"], ahead[1][0]["image"])
+def crops_of(cache, count=200, **changes):
+    config = CropConfig(size=32, augmentation=0.0, pixels=64, **changes)
+    inputs, _ = make_batch(cache, config, count, seed=0, step=0)
+    return inputs
+
+
+def test_guides_are_true_corrupted_or_left_to_the_network(cache):
+    inputs = crops_of(cache, corrupted_masks=0.4, predicted_masks=0.3)
+    shown = inputs["labels"].any(axis=(1, 2))
+    own = np.all(inputs["guide"] == OWN_ESTIMATE, axis=(1, 2))
+    true = np.all(inputs["guide"] == inputs["labels"], axis=(1, 2))
+    assert own.mean() == pytest.approx(0.3, abs=0.1)
+    assert true[shown].mean() == pytest.approx(0.3, abs=0.12)
+    corrupted = inputs["guide"][shown & ~own]
+    assert set(np.unique(corrupted)) == {0, 2}
+
+
+def test_pixels_are_where_the_truth_or_the_guide_has_an_object(cache):
+    inputs = crops_of(cache, corrupted_masks=1.0)
+    beyond = 0
+    for labels, guide, pixels in zip(
+        *(inputs[n] for n in ("labels", "guide", "pixels")), strict=True
+    ):
+        there, guided = labels.ravel()[pixels] > 0, guide.ravel()[pixels] > 0
+        assert np.all(there | guided) or not (labels.any() or guide.any())
+        beyond += np.count_nonzero(guided & ~there)
+    assert beyond > 100
+    own = crops_of(cache, predicted_masks=1.0)
+    shown = own["labels"].any(axis=(1, 2))
+    picked = np.take_along_axis(own["labels"].reshape(200, -1), own["pixels"], axis=1)
+    assert np.all(picked[shown] == 2)
+
+
+def test_what_an_occluder_hides_is_background(cache):
+    plain, covered = crops_of(cache), crops_of(cache, occluders=1.0, occluder_size=(0.5, 0.6))
+    assert covered["labels"].astype(bool).sum() < 0.9 * plain["labels"].astype(bool).sum()
+    red = covered["image"][..., 0] > 127
+    assert np.mean(red != (covered["labels"] == 2)) < 0.03
+
+
+def test_a_step_decides_its_batch_whatever_makes_it(cache):
+    config = CropConfig(size=32, occluders=0.5, corrupted_masks=0.5)
+    expected = [make_batch(cache, config, 2, seed=5, step=step) for step in range(3, 12)]
+    assert not np.array_equal(expected[0][0]["image"], expected[1][0]["image"])
+    for workers in (1, 4):
+        found = list(prefetch_batches(cache, config, 2, 5, range(3, 12), workers))
+        np.testing.assert_equal(found, expected)
+
+
+def test_hosts_share_a_batch(cache):
+    whole, _ = make_batch(cache, PLAIN, 4, seed=0, step=7)
+    parts = [make_batch(cache, PLAIN, 4, 0, 7, share)[0] for share in (range(2), range(2, 4))]
+    for name, values in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
 
 
 def test_an_error_while_making_batches_reaches_the_training(cache):
     broken = FrameCache(cache.images, cache.labels, cache.keypoints[:0], 1.0)
     with pytest.raises(IndexError):
         list(prefetch_batches(broken, PLAIN, 2, seed=0, steps=range(2)))
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
 
 
-def test_leaving_early_ends_the_thread(cache):
-    batches = prefetch_batches(cache, PLAIN, 2, seed=0, steps=range(1000))
-    next(batches)
-    batches.close()  # joins the thread, or hangs
+def test_leaving_early_ends_the_threads(cache):
+    with prefetch_batches(cache, PLAIN, 2, seed=0, steps=range(1000), workers=3) as batches:
+        next(batches)
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
+    with pytest.raises(StopIteration):
+        next(batches)
 
 
-def test_refuses_odd_crops():
-    with pytest.raises(ConfigError, match="multiple of 8, got 30"):
-        CropConfig(size=30)
+def test_waiting_is_counted():
+    stream = BatchStream(lambda step: time.sleep(0.05) or step, range(3), workers=1)
+    assert list(stream) == [0, 1, 2]
+    assert 0.1 < stream.waited < 5
+    stream = BatchStream(lambda step: step, range(3), workers=1)
+    time.sleep(0.1)
+    assert list(stream) == [0, 1, 2] and stream.waited < 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 30}, "multiple of 8, got 30"),
+        ({"occluders": 1.5}, r"occluders must be in \[0, 1\], got 1.5"),
+        ({"corrupted_masks": 0.7, "predicted_masks": 0.6}, "exclude each other"),
+        ({"occluder_size": (0.5, 0.2)}, "must be a range above 0"),
+        ({"max_occluders": 0}, "max_occluders must be at least 1"),
+        ({"augmentation": -1.0}, "augmentation must be at least 0"),
+        ({"max_zoom": 0.5}, "max_zoom at least 1"),
+    ],
+)
+def test_refuses_what_makes_no_crops(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        CropConfig(**changes)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from casapose_ros.bundle import load_bundle
 from casapose_ros.data.frame_cache import FrameCache
-from casapose_ros.errors import CasaposeError, ConfigError, WeightsError
+from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.weights import get_weights
 from casapose_ros.score import ScoreCalibration
@@ -40,7 +40,7 @@ def cache():
     rng = np.random.default_rng(0)
     labels = np.zeros((3, 48, 64), np.uint8)
     labels[:, 10:40, 10:50] = 1
-    keypoints = rng.uniform(10, 50, (3, 1, 9, 2)).astype(np.float32)
+    keypoints = rng.uniform(10, 50, (3, 1, 1, 9, 2)).astype(np.float32)
     return FrameCache(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), labels, keypoints, 1.0)
 
 
@@ -94,22 +94,29 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
     other = start("stopped", replace(CONFIG, learning_rate=1e-4))
     with pytest.raises(ConfigError, match=r"learning_rate: 0\.003 there, 0\.0001 here"):
         other.resume()
-    content = resumed.checkpoint_path.read_bytes()
-    resumed.checkpoint_path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match="not a readable checkpoint"):
-        resumed.resume()
-    np.savez(resumed.checkpoint_path, weights=np.ones(3))
-    with pytest.raises(WeightsError, match="not a checkpoint of a training run"):
-        resumed.resume()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(start, cache):
+def test_a_finished_run_writes_its_bundle_again(start, eager):
+    finished = start("finished", replace(CONFIG, steps=2))
+    finished.train(lambda progress: None)
+    (finished.out / "bundle" / "weights.npz").unlink()
+    again = start("finished", replace(CONFIG, steps=2))
+    again.resume()
+    again.train(lambda progress: None)
+    assert load_bundle(again.out / "bundle").name == "test"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(start, eager, cache):
     broken = FrameCache(
         cache.images, cache.labels, np.full_like(cache.keypoints, 1e38), cache.scale
     )
     run = start("broken", cache=broken)
-    with pytest.raises(CasaposeError, match="the loss is .* at step 0"):
+    with pytest.raises(CasaposeError, match="the loss is .* in the batch of step 0") as error:
         run.train(lambda progress: None)
+    assert "there is no checkpoint yet" in str(error.value)
+    with np.load(run.out / "failed_batch_0.npz") as batch:
+        assert batch["image"].shape == (2, 32, 32, 3)
+        assert batch["keypoints"].max() > 1e37
 
 
 @pytest.mark.parametrize("variant", GUIDED_BLOCKS)

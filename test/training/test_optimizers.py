@@ -7,7 +7,7 @@ import pytest
 from casapose_ros.errors import ConfigError
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.training.averaging import WeightAverage
-from casapose_ros.training.optimizers import ConvolutionMuon, build_optimizer
+from casapose_ros.training.optimizers import ConvolutionMuon, Schedule, build_optimizer
 
 
 def test_muon_takes_an_orthogonal_step_for_a_convolution():
@@ -32,15 +32,23 @@ def test_muon_leaves_heads_and_tables_to_adam():
 
 @pytest.mark.parametrize("name", ["adam", "muon"])
 def test_warms_up_and_falls_to_zero(name):
-    optimizer = build_optimizer(name, 0.01, 10, 100, 1e-4)
+    optimizer = build_optimizer(name, Schedule("cosine", 0.01, 10, 100), 1e-4)
     rate = [float(optimizer._learning_rate(step)) for step in range(101)]
     assert rate[0] == 0 and max(rate) == pytest.approx(0.01) and rate.index(max(rate)) == 10
     assert rate[100] == pytest.approx(0, abs=1e-6)
 
 
-def test_unknown_optimizer():
+def test_halves_at_half_three_quarters_and_nine_tenths():
+    schedule = Schedule("step", 0.8, 10, 100)
+    rate = [float(schedule(step)) for step in (0, 5, 10, 49, 50, 74, 75, 89, 90, 100)]
+    assert rate == pytest.approx([0, 0.4, 0.8, 0.8, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1])
+
+
+def test_unknown_names():
     with pytest.raises(ConfigError, match="known: adam, muon"):
-        build_optimizer("sgd", 0.01, 10, 100, 0.0)
+        build_optimizer("sgd", Schedule("cosine", 0.01, 10, 100), 0.0)
+    with pytest.raises(ConfigError, match="known: cosine, step"):
+        Schedule("linear", 0.01, 10, 100)
 
 
 def test_average_follows_the_weights():

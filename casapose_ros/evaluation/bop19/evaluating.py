@@ -91,21 +91,22 @@ def evaluate(
     """
     asked = None if targets is None else _Asked(targets, references)
     hits = dict.fromkeys(references, NOTHING)
-    blind: list[str] = []
-    frames = 0
+    frames, blind, first_blind = 0, 0, ""
     for record in records:
         counts = count_visible(record.truths) if asked is None else asked.counts(record)
         compared = compare_frame(record, references, counts, depth)
         frames += bool(compared)
-        blind += [record.name] * any(target.vsd is None for target in compared)
+        if any(target.vsd is None for target in compared):
+            blind, first_blind = blind + 1, first_blind or record.name
         for target in compared:
             hits[target.name] += count_hits(target)
     total = sum(hits.values(), NOTHING)
     with_vsd = depth is not None and not blind
+    why = without_vsd if depth is None else _why_blind(blind, frames, first_blind)
     return BopScores(
         total=_average("all", total, with_vsd),
         objects=tuple(_average(name, mine, with_vsd) for name, mine in hits.items()),
-        without_vsd="" if with_vsd else _why_blind(depth, blind, frames, without_vsd),
+        without_vsd="" if with_vsd else why,
         targets_from_truth=asked is None,
         unknown={} if asked is None else asked.unknown,
         absent_images=0 if asked is None else len(asked.images - asked.seen),
@@ -172,12 +173,11 @@ def _average(name: str, hits: Hits, with_vsd: bool) -> AverageRecalls:
     return AverageRecalls(name, hits.asked, overall, vsd, averages[-2], averages[-1])
 
 
-def _why_blind(depth: DepthSource | None, blind: list[str], frames: int, without_vsd: str) -> str:
-    if depth is None:
-        return without_vsd
-    if len(blind) == frames:
+def _why_blind(blind: int, frames: int, example: str) -> str:
+    """Why there is no VSD where so many of so many images have no depth image."""
+    if blind == frames:
         return NO_DEPTH
-    return f"{len(blind)} of {frames} images have no depth image, for example {blind[0]}"
+    return f"{blind} of {frames} images have no depth image, for example {example}"
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:

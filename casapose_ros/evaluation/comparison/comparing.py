@@ -8,12 +8,15 @@ Three tests of :mod:`~.significance` say whether a difference may be chance:
   test of the shares' difference;
 - errors, areas and overlaps: Wilcoxon's signed-rank test on what each frame adds up to; of
   errors, over the targets that both runs found.
+
+p-values stand there as they are and after Holm's correction for how many of them there are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,14 +33,16 @@ from casapose_ros.evaluation.comparison.figures import (
 from casapose_ros.evaluation.comparison.runs import EvaluatedFrame, EvaluatedRun
 from casapose_ros.evaluation.comparison.significance import (
     exact_test,
+    holm,
     permutation_test,
     signed_rank_test,
 )
+from casapose_ros.evaluation.judgements import Judgements
 from casapose_ros.evaluation.matching import Judgement
 from casapose_ros.evaluation.statistics.bootstrap import (
     UNKNOWN,
     FrameSums,
-    frame_sums,
+    RunSums,
     percentiles,
     replicate,
 )
@@ -79,7 +84,10 @@ def compare(
         _check_same_truths(name, *pair)
     judgements = [[frame.judgement for frame in frames] for frames in runs]
     names, visibility = first.names, first.min_visibility
-    before, after = (frame_sums(mine, names, visibility) for mine in judgements)
+    before, after = (
+        RunSums(Judgements.of(zip(common, mine, strict=True)), names, visibility)
+        for mine in judgements
+    )
     draws = replicate([before, after], resamples, rng)
     objects = []
     for name in (*names, TOTAL):
@@ -88,6 +96,7 @@ def compare(
         changes = _changes(before[name], after[name], spread, errors, level, rng)
         targets = int(before[name].parts["auc_add"][:, 1].sum())
         objects.append(ObjectChanges(name, targets, changes))
+    *single, total = objects
     left_out = (len(first.frames) - len(common), len(second.frames) - len(common))
     gains = _gains(before[TOTAL], after[TOTAL], common)
     return Comparison(
@@ -97,7 +106,7 @@ def compare(
         frames=len(common),
         left_out=left_out,
         level=level,
-        objects=tuple(objects),
+        objects=(*_corrected(single), *_corrected([total])),
         others=_others(first, second) if left_out == (0, 0) else (),
         worse=_most_changed(gains, -1),
         better=_most_changed(gains, 1),
@@ -121,6 +130,14 @@ def _changes(
         values = before.value(measure), after.value(measure)
         changes.append(Change(figure, *values, interval, p_value))
     return tuple(changes)
+
+
+def _corrected(objects: Sequence[ObjectChanges]) -> Iterator[ObjectChanges]:
+    """The same with p-values corrected for the number of all their figures."""
+    values = iter(holm([change.p_value for one in objects for change in one.changes]))
+    for one in objects:
+        changes = tuple(replace(change, corrected=next(values)) for change in one.changes)
+        yield replace(one, changes=changes)
 
 
 def _p_value(

@@ -38,6 +38,8 @@ class Change:
         interval: Of the difference, after less before; NaN where it is unknown.
         p_value: Probability of a difference at least as clear if there were none; NaN where it
             is not known.
+        corrected: The same after Holm's correction for the number of figures: of the total's for
+            the total, of all objects' together for an object.
     """
 
     figure: Figure
@@ -45,6 +47,7 @@ class Change:
     after: float
     interval: Interval
     p_value: float
+    corrected: float = float("nan")
 
     @property
     def difference(self) -> float:

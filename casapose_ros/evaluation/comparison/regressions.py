@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from casapose_ros.errors import ConfigError
 from casapose_ros.evaluation.comparison.figures import FIGURES, Change, Comparison, Figure
+from casapose_ros.evaluation.comparison.significance import holm
 
 ROUNDING = 1e-9
 """A drop of exactly what is allowed is allowed."""
@@ -59,7 +60,8 @@ def find_regressions(
     Args:
         comparison: The two runs.
         limits: What is allowed. A figure that the second run no longer has is a regression.
-        alpha: If given, a figure must also have a p-value below it: what may be chance passes.
+        alpha: If given, a figure must also have a p-value below it, after Holm's correction for the
+            number of limits: what may be chance passes.
 
     Returns:
         A sentence for each regression; an empty list if there is none.
@@ -69,6 +71,11 @@ def find_regressions(
             there is no test for it.
     """
     changes = {c.figure: c for c in (*comparison.total.changes, *comparison.others)}
+    limits = list(limits)
+    asked = [figure for figure in {limit.figure: None for limit in limits} if figure in changes]
+    corrected = holm([changes[figure].p_value for figure in asked])
+    for figure, p_value in zip(asked, corrected, strict=True):
+        changes[figure] = replace(changes[figure], corrected=p_value)
     return [
         sentence
         for limit in limits
@@ -94,9 +101,9 @@ def _judge(change: Change | None, limit: Limit, alpha: float | None) -> str | No
         raise ConfigError(f"--alpha: there is no test for {figure.title} of these runs")
     if change.worsening <= limit.allowed + ROUNDING:
         return None
-    if alpha is not None and change.p_value >= alpha:
+    if alpha is not None and change.corrected >= alpha:
         return None
-    chance = "" if math.isnan(change.p_value) else f" (p = {change.p_value:.2g})"
+    chance = "" if math.isnan(change.p_value) else f" (p = {change.corrected:.2g})"
     return (
         f"{figure.title} went from {before} to {after}, by {change.worsening:.{figure.digits + 1}f}"
         f" to the worse{chance}; allowed are {limit.allowed:g}"

@@ -21,7 +21,8 @@ from casapose_ros.evaluation.comparison.figures import (
 )
 from casapose_ros.evaluation.fingerprints import records_sha256
 from casapose_ros.evaluation.matching import Judgement, Match, Outcome, PoseErrors, TrueObject
-from casapose_ros.evaluation.records import LOG_FILE, FrameRecord, read_log
+from casapose_ros.evaluation.record_log import LOG_FILE, read_log
+from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.evaluation.summary import TOTAL
 
 FORMAT = 1
@@ -190,7 +191,7 @@ def _match(row: Mapping[str, str]) -> Match:
         frame=row["frame"],
         name=row["name"],
         outcome=Outcome(row["outcome"]),
-        pose=None,
+        score=_number(row["score"], None),
         visibility=_number(row["visibility"], None),
         errors=PoseErrors(**{measure: _number(row[measure], np.inf) for measure in MEASURES}),
         truth=int(row["truth"]) if row["truth"] else None,

@@ -5,6 +5,8 @@ Objects in one image are not independent of each other, so that only frames are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import binomtest, wilcoxon
 
@@ -85,6 +87,24 @@ def permutation_test(
         # Shares that a swap leaves without any estimate are no evidence of a difference.
         hits += int(np.sum(~(apart < observed - ROUNDING)))
     return (1 + hits) / (1 + permutations)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction (Scandinavian Journal of Statistics, 1979) for the number of tests.
+
+    If nothing changed at all, the probability that any of the corrected values is below P is at
+    most P, however the tests depend on each other.
+
+    Args:
+        p_values: Of tests that are looked at together; NaN for one that could not be made, which
+            stays NaN and does not count.
+    """
+    values = np.array(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    values[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1.0)
+    return values.tolist()
 
 
 def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -18,13 +18,14 @@ FORMAT_VERSION = 1
 RECALL = FIGURES["add"]
 SHADE = 0.3
 CLEAR = 0.05
-"""A p-value below this is tinted, and worth looking at."""
+"""A corrected p-value below this is tinted, and worth looking at."""
 REMARKS = (
-    "Difference: after less before, in the figure's unit. Tinted where p is below 0.05: blue is "
-    "better, orange is worse.",
+    "Difference: after less before, in the figure's unit. Tinted where p (Holm) is below 0.05: "
+    "blue is better, orange is worse.",
     "p: how likely so clear a difference would be if there were none; by McNemar's exact test for "
     "recalls, by a permutation test for the shares of wrong and absent ones, else by Wilcoxon's "
-    "signed-rank test, all with frames as units. It is not corrected for the number of figures.",
+    "signed-rank test, all with frames as units. p (Holm): the same corrected for the number of "
+    "figures, those of all objects together in the figures per object.",
     "Medians are of the targets that each run found itself; their p is about the targets that both "
     "found.",
 )
@@ -125,6 +126,7 @@ def _heads(comparison: Comparison) -> tuple[Head, ...]:
         Head("difference"),
         Head(level, f"{level} confidence interval of the difference"),
         Head("p"),
+        Head("p (Holm)", "corrected for the number of figures"),
     )
 
 
@@ -133,7 +135,8 @@ def _cells(change: Change) -> tuple[Cell, ...]:
     low, high = (_shown(change, end, sign=True) for end in ends)
     interval = "" if math.isnan(change.interval.low) else f"{low} to {high}"
     before, after = (Cell(_shown(change, value)) for value in (change.before, change.after))
-    return (before, after, _difference(change), Cell(interval), Cell(_probability(change.p_value)))
+    chances = (Cell(_probability(value)) for value in (change.p_value, change.corrected))
+    return (before, after, _difference(change), Cell(interval), *chances)
 
 
 def _difference(change: Change, with_values: bool = False) -> Cell:
@@ -143,7 +146,7 @@ def _difference(change: Change, with_values: bool = False) -> Cell:
     return Cell(
         _shown(change, change.difference, sign=True),
         note,
-        shade=SHADE if change.p_value < CLEAR and change.worsening else 0.0,
+        shade=SHADE if change.corrected < CLEAR and change.worsening else 0.0,
         good=change.worsening < 0,
     )
 
@@ -198,6 +201,7 @@ def _change(change: Change) -> dict[str, Any]:
         "low": change.interval.low,
         "high": change.interval.high,
         "p_value": change.p_value,
+        "p_corrected": change.corrected,
     }
     plain = {key: None if math.isnan(value) else value for key, value in numbers.items()}
     return {"figure": change.figure.key, "title": change.figure.title} | plain

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from casapose_ros.evaluation.bop19 import BopScores
 from casapose_ros.evaluation.fingerprints import records_sha256
+from casapose_ros.evaluation.judgements import Collector, Judgements
 from casapose_ros.evaluation.judging import judge
-from casapose_ros.evaluation.matching import Judgement, Reference
-from casapose_ros.evaluation.records import LOG_FILE, FrameRecord
+from casapose_ros.evaluation.matching import Reference
+from casapose_ros.evaluation.record_log import LOG_FILE
+from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.evaluation.reporting.pictures import (
     Picture,
     caption,
@@ -25,7 +28,7 @@ from casapose_ros.evaluation.running import FrameSource
 from casapose_ros.evaluation.statistics import confusion, coverage, detection
 from casapose_ros.evaluation.statistics.bootstrap import intervals
 from casapose_ros.evaluation.statistics.calibration import reliability
-from casapose_ros.evaluation.summary import Summary, all_matches, summarise
+from casapose_ros.evaluation.summary import Summary, summarise
 
 SEED = 0
 """Of the bootstrap: the same records give the same intervals."""
@@ -43,7 +46,7 @@ def report_on(
     """Measure everything, draw the frames that went worst, and write it all into a folder.
 
     Args:
-        records: The frames.
+        records: The frames, which are read more than once.
         sources: Where they came from.
         references: By name, every object that the model knows.
         origin: What was run on what.
@@ -55,16 +58,15 @@ def report_on(
     Raises:
         OutputError: A file cannot be written.
     """
-    judgements = [judge(record, references, min_visibility) for record in records]
     origin = replace(origin, records_sha256=records_sha256(out / LOG_FILE))
-    report = assemble(records, judgements, references, origin, min_visibility, **parts)
-    write_report(report, draw_worst(records, judgements, sources, references, min_visibility), out)
+    report = assemble(records, references, origin, min_visibility, **parts)
+    worst = draw_worst(records, report.judgements, sources, references, min_visibility)
+    write_report(report, worst, out)
     return report
 
 
 def assemble(
-    records: Sequence[FrameRecord],
-    judgements: Sequence[Judgement],
+    records: Iterable[FrameRecord],
     references: dict[str, Reference],
     origin: Origin,
     min_visibility: float,
@@ -77,8 +79,7 @@ def assemble(
     """Measure everything that there is to measure.
 
     Args:
-        records: The frames.
-        judgements: What became of them, in the same order.
+        records: The frames, which are gone through once; none is kept.
         references: By name, every object that the model knows.
         origin: What was run on what.
         min_visibility: Visible fraction from which a true object is a target.
@@ -87,74 +88,96 @@ def assemble(
         ignored: True objects per BOP id that the model does not know.
         delivery: Of a live replay.
     """
-    names = list(references)
-    matches = all_matches(judgements)
-    frames = [(j.matches, r.truths, r.camera) for j, r in zip(judgements, records, strict=True)]
+    names, collector, times, sources = list(references), Collector(), _Times(), _Sources()
+    confused = confusion.confusion([], references, names, min_visibility)
+    for record in records:
+        judgement = judge(record, references, min_visibility)
+        collector.add(record.name, judgement)
+        times.add(record.times)
+        sources.add(record.source)
+        frame = (judgement.matches, record.truths, record.camera)
+        confused += confusion.confusion([frame], references, names, min_visibility)
+    judgements = collector.result()
     return Report(
         origin=origin,
-        frames=len(records),
+        frames=len(judgements),
         min_visibility=min_visibility,
         summaries=summarise(judgements, names, min_visibility),
-        matches=matches,
-        times=_times(records),
-        reliability=reliability(matches),
+        judgements=judgements,
+        times=times.stages(),
+        reliability=reliability(judgements),
         intervals=intervals(judgements, names, min_visibility, np.random.default_rng(SEED)),
         bop=None if isinstance(bop, str) else bop,
-        detection=detection.detect(matches, names, min_visibility),
-        coverage=coverage.coverage(matches, min_visibility),
-        confusion=confusion.confusion(frames, references, names, min_visibility),
+        detection=detection.detect(judgements, names, min_visibility),
+        coverage=coverage.coverage(judgements, min_visibility),
+        confusion=confused,
         not_measured={"bop": bop} if isinstance(bop, str) else {},
         delivery=delivery,
         problems=tuple(problems),
         ignored=ignored or {},
-        sources=_by_source(records, judgements, names, min_visibility),
+        sources=sources.summaries(judgements, min_visibility),
     )
 
 
 def draw_worst(
     records: Sequence[FrameRecord],
-    judgements: Sequence[Judgement],
+    judgements: Judgements,
     sources: Sequence[FrameSource],
     references: dict[str, Reference],
     min_visibility: float,
 ) -> list[Picture]:
-    """The frames that went worst, read once more and drawn, worst first."""
-    worst = worst_frames(judgements, min_visibility)
-    wanted = {records[index].name for index in worst}
-    by_source = {records[index].source for index in worst}
+    """The frames that went worst, read and judged once more and drawn, worst first."""
+    worst = [records[index] for index in worst_frames(judgements, min_visibility)]
+    wanted, by_source = {record.name for record in worst}, {record.source for record in worst}
     frames = {}
     for source in sources:
         if source.name in by_source:
             frames |= source.find(wanted)
-    return [
-        Picture(
-            records[index].name,
-            caption(judgements[index], min_visibility),
-            draw_judgement(frames[records[index].name], judgements[index], references),
-        )
-        for index in worst
-    ]
+    pictures = []
+    for record in worst:
+        judgement = judge(record, references, min_visibility)
+        drawn = draw_judgement(frames[record.name], judgement, references)
+        pictures.append(Picture(record.name, caption(judgement, min_visibility), drawn))
+    return pictures
 
 
-def _by_source(
-    records: Sequence[FrameRecord],
-    judgements: Sequence[Judgement],
-    names: Sequence[str],
-    min_visibility: float,
-) -> tuple[Summary, ...]:
-    """All objects together, per source; nothing if there is only one."""
-    groups: dict[str, list[Judgement]] = {}
-    for record, judgement in zip(records, judgements, strict=True):
-        groups.setdefault(record.source, []).append(judgement)
-    if len(groups) < 2:
-        return ()
-    totals = {name: summarise(mine, names, min_visibility)[-1] for name, mine in groups.items()}
-    return tuple(replace(total, name=name) for name, total in totals.items())
+class _Times:
+    """The times of all frames, a number per stage and frame."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._stages: dict[str, array[float]] = {}
+
+    def add(self, times: dict[str, float]) -> None:
+        """Take up the seconds per stage of one more frame."""
+        for stage in times:
+            self._stages.setdefault(stage, array("d", [np.nan]) * self._frames)
+        for stage, seconds in self._stages.items():
+            seconds.append(times.get(stage, np.nan))
+        self._frames += 1
+
+    def stages(self) -> dict[str, np.ndarray]:
+        """(N,) seconds per stage, NaN where a frame has none."""
+        return {stage: np.array(seconds) for stage, seconds in self._stages.items()}
 
 
-def _times(records: Sequence[FrameRecord]) -> dict[str, np.ndarray]:
-    """(N,) seconds per stage, NaN where a frame has none."""
-    stages = {stage: None for record in records for stage in record.times}
-    return {
-        stage: np.array([record.times.get(stage, np.nan) for record in records]) for stage in stages
-    }
+class _Sources:
+    """Where all frames are from, a number per frame."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._numbers = array("i")
+
+    def add(self, name: str) -> None:
+        """Take up the source of one more frame."""
+        self._numbers.append(self._names.setdefault(name, len(self._names)))
+
+    def summaries(self, judgements: Judgements, min_visibility: float) -> tuple[Summary, ...]:
+        """All objects together, per source; nothing if there is only one."""
+        if len(self._names) < 2:
+            return ()
+        numbers, totals = np.array(self._numbers), []
+        for name, number in self._names.items():
+            (total,) = summarise(judgements.select(numbers == number), [], min_visibility)
+            totals.append(replace(total, name=name))
+        return tuple(totals)

@@ -35,7 +35,8 @@ def draw_charts(report: Report) -> dict[str, Chart]:
 
 
 def _charts(report: Report) -> Iterator[Chart]:
-    matches, names, visibility = report.matches, report.names, report.min_visibility
+    judgements, names = report.judgements, report.names
+    visibility = report.min_visibility
     no_target = "" if report.total.targets else "no true object is visible enough to be asked for"
     for name, measure in (("recall_add", plots.ADD), ("recall_projection", plots.PROJECTION)):
         yield _chart(
@@ -43,14 +44,14 @@ def _charts(report: Report) -> Iterator[Chart]:
             f"Recall over threshold: {measure.label}",
             "Share of the targets whose error is below the threshold.",
             no_target,
-            lambda measure=measure: plots.recall_curves(matches, names, visibility, measure),
+            lambda measure=measure: plots.recall_curves(judgements, names, visibility, measure),
         )
     yield _chart(
         "errors",
         "Errors of the targets that were found",
         "The last bar, in orange, holds all larger errors. Dashed: thresholds.",
         no_target or ("" if report.total.found else "no target was found"),
-        lambda: plots.error_histograms(matches, visibility),
+        lambda: plots.error_histograms(judgements, visibility),
     )
     yield _precision(report)
     ece = number(report.reliability.error, 3)

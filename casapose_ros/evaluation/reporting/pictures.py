@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from casapose_ros import geometry
+from casapose_ros.evaluation.judgements import Judgements
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import ABSENT_BELOW, Judgement, Match, Outcome, Reference
 from casapose_ros.types import CameraModel
@@ -33,20 +33,20 @@ class Picture:
     image: np.ndarray
 
 
-def worst_frames(
-    judgements: Sequence[Judgement], min_visibility: float, count: int = 10
-) -> list[int]:
-    """Indices of the frames with most mistakes, worst first; fewer where fewer have any.
+def worst_frames(judgements: Judgements, min_visibility: float, count: int = 10) -> list[int]:
+    """Places of the frames with most mistakes, worst first; fewer where fewer have any.
 
     Among frames with as many mistakes, those with the larger errors come first.
     """
-    costs = []
-    for judgement in judgements:
-        mistakes = [m for m in judgement.matches if _is_mistake(m, min_visibility)]
-        size = sum(min(m.errors.add_relative, 1.0) for m in mistakes)
-        costs.append((len(mistakes), size))
-    order = sorted(range(len(costs)), key=lambda index: costs[index], reverse=True)
-    return [index for index in order[:count] if costs[index][0] > 0]
+    rows = judgements.rows
+    missed = judgements.has(Outcome.MISSED) & judgements.is_target(min_visibility)
+    mistakes = missed | (judgements.is_estimate & ~judgements.has(Outcome.CORRECT))
+    frames, errors = rows["frame"][mistakes], rows["add_relative"][mistakes]
+    counts = np.bincount(frames, minlength=len(judgements))
+    sizes = np.bincount(frames, weights=np.minimum(errors, 1.0), minlength=len(judgements))
+    # Of equal ones, the first in the run.
+    order = np.lexsort((np.arange(len(judgements)), -sizes, -counts))[:count]
+    return [int(index) for index in order if counts[index] > 0]
 
 
 def draw_judgement(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from casapose_ros.evaluation.matching import Match
+from casapose_ros.evaluation.judgements import Judgements
 from casapose_ros.evaluation.statistics.calibration import Reliability
 from casapose_ros.evaluation.summary import TOTAL, target_errors
 
@@ -21,6 +21,8 @@ GREY, PALE = "#777777", "#c4c4c4"
 MOST_NAMED = 8
 """With more objects than this a chart names only the worst, the others are grey."""
 WORST_NAMED = 5
+MOST_POINTS = 4000
+"""Of a curve; some times the pixels of a chart's width."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,16 @@ HISTOGRAMS = (
 
 
 def recall_curves(
-    matches: Sequence[Match], names: Sequence[str], min_visibility: float, measure: Measure
+    judgements: Judgements, names: Sequence[str], min_visibility: float, measure: Measure
 ) -> bytes:
     """Recall over the threshold of one measure, per object and in total."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    errors = {
-        name: measure.factor * target_errors(mine, min_visibility, measure.field)
-        for name, mine in _by_object(matches, names).items()
-    }
-    thresholds = np.linspace(0, measure.limit, 251)
-    recalls = {
-        name: (mine[None] < thresholds[:, None]).mean(axis=1)
-        for name, mine in errors.items()
-        if mine.size
-    }
+    thresholds, recalls = np.linspace(0, measure.limit, 251), {}
+    for name in (*names, TOTAL):
+        errors = measure.factor * target_errors(judgements, min_visibility, measure.field, name)
+        if errors.size:
+            recalls[name] = np.searchsorted(np.sort(errors), thresholds) / errors.size
     quality = {name: float(recall.mean()) for name, recall in recalls.items()}
     for name, style in _line_styles(names, quality):
         axes.plot(thresholds, 100 * recalls[name], **style)
@@ -79,11 +76,11 @@ def recall_curves(
     return _png(figure)
 
 
-def error_histograms(matches: Sequence[Match], min_visibility: float) -> bytes:
+def error_histograms(judgements: Judgements, min_visibility: float) -> bytes:
     """How the errors of all found targets are spread; the last bar holds all larger ones."""
     figure = Figure(figsize=(9.6, 5.8), layout="constrained")
     for axes, measure in zip(figure.subplots(2, 2).flat, HISTOGRAMS, strict=True):
-        errors = measure.factor * target_errors(matches, min_visibility, measure.field)
+        errors = measure.factor * target_errors(judgements, min_visibility, measure.field)
         found = errors[np.isfinite(errors)]
         bins = np.linspace(0, measure.limit, 41)
         beyond = int(np.count_nonzero(found >= bins[-2]))
@@ -111,7 +108,7 @@ def precision_curves(
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     for name, style in _line_styles([name for name in curves if name != TOTAL], average):
-        recall, precision = curves[name]
+        recall, precision = (_thinned(values) for values in curves[name])
         axes.plot(100 * recall, 100 * precision, drawstyle="steps-pre", **style)
     axes.set(xlim=(0, 101), ylim=(0, 101), xlabel="recall, %", ylabel="precision, %")
     _legend(axes, "lower left")
@@ -192,19 +189,19 @@ def _distribution(axes: Axes, values: np.ndarray, label: str, colour: str) -> No
         # From zero at the smallest, so that a single value shows too.
         shares = np.linspace(0, 100, values.size + 1)
         ordered = np.sort(np.append(values, values.min()))
-        axes.step(ordered, shares, where="post", color=colour, label=label)
+        axes.step(_thinned(ordered), _thinned(shares), where="post", color=colour, label=label)
     axes.set_ylim(0, 101)
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """No more points of a curve than can be told apart, its ends among them."""
+    if len(values) <= MOST_POINTS:
+        return values
+    return values[np.linspace(0, len(values) - 1, MOST_POINTS).astype(int)]
 
 
 def _milliseconds(seconds: np.ndarray) -> np.ndarray:
     return 1000 * seconds[np.isfinite(seconds)]
-
-
-def _by_object(matches: Sequence[Match], names: Sequence[str]) -> dict[str, list[Match]]:
-    mine: dict[str, list[Match]] = {name: [] for name in names}
-    for match in matches:
-        mine[match.name].append(match)
-    return mine | {TOTAL: list(matches)}
 
 
 def _line_styles(

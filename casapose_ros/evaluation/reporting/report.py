@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from casapose_ros.evaluation.delivery import Delivery
-from casapose_ros.evaluation.matching import Match
+from casapose_ros.evaluation.judgements import Judgements
 from casapose_ros.evaluation.statistics.calibration import Reliability
 from casapose_ros.evaluation.summary import Summary
 
@@ -66,7 +66,7 @@ class Report:
         frames: Images evaluated.
         min_visibility: Visible fraction from which a true object is a target.
         summaries: Per object, the total last.
-        matches: Every estimate and every missed object.
+        judgements: What became of every estimate and every true object.
         times: (N,) seconds per stage, one number per image, NaN where an image has none; no
             entry where times are unknown.
         reliability: Of the score.
@@ -89,7 +89,7 @@ class Report:
     frames: int
     min_visibility: float
     summaries: list[Summary]
-    matches: list[Match]
+    judgements: Judgements
     times: dict[str, np.ndarray]
     reliability: Reliability
     intervals: Intervals | None = None

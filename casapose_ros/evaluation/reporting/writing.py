@@ -16,7 +16,7 @@ import numpy as np
 
 from casapose_ros.config import to_dict
 from casapose_ros.evaluation.delivery import Delivery
-from casapose_ros.evaluation.matching import Match, PoseErrors
+from casapose_ros.evaluation.judgements import MEASURES, Judgements
 from casapose_ros.evaluation.reporting.charts import Chart, draw_charts
 from casapose_ros.evaluation.reporting.html import page
 from casapose_ros.evaluation.reporting.latency import spread
@@ -44,7 +44,7 @@ def write_report(report: Report, worst: Sequence[Picture], folder: Path) -> None
     """
     make_folder(folder)
     write_summary_csv(report.summaries, folder / "objects.csv")
-    write_matches_csv(report.matches, folder / "matches.csv")
+    write_matches_csv(report.judgements, folder / "matches.csv")
     charts = draw_charts(report)
     write_pictures(charts, worst, folder / PICTURES)
     with replacing(folder / "report.html") as part:
@@ -54,9 +54,9 @@ def write_report(report: Report, worst: Sequence[Picture], folder: Path) -> None
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all but the matches; times as their spread; unknown numbers become null."""
+    """Write all but the judgements; times as their spread; unknown numbers become null."""
     fields = {f.name: getattr(report, f.name) for f in dataclasses.fields(report)}
-    del fields["matches"]
+    del fields["judgements"]
     stages = report.times | ({"all": report.time_per_image} if report.times else {})
     fields["times"] = {stage: spread(seconds) for stage, seconds in stages.items()}
     if report.delivery is not None:
@@ -64,8 +64,10 @@ def write_json(report: Report, path: Path) -> None:
     values = {"format": FORMAT_VERSION} | to_dict(fields)
     for plain, summary in zip(values["summaries"], report.summaries, strict=True):
         plain |= {"absent_rate": summary.absent_rate, "wrong_rate": summary.wrong_rate}
-    with replacing(path) as part:
-        part.write_text(json.dumps(_finite(values), indent=1, allow_nan=False) + "\n")
+    with replacing(path) as part, part.open("w") as file:
+        # Arrays one by one, when it is their turn: some have a number for every estimate.
+        json.dump(_finite(values), file, indent=1, allow_nan=False, default=_listed)
+        file.write("\n")
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
@@ -81,16 +83,15 @@ def write_summary_csv(summaries: Sequence[Summary], path: Path) -> None:
     _write_csv(path, header, [dataclasses.astuple(summary) for summary in summaries])
 
 
-def write_matches_csv(matches: Sequence[Match], path: Path) -> None:
+def write_matches_csv(judgements: Judgements, path: Path) -> None:
     """Write one line per estimate or missed object; errors are empty where there is none."""
     header = ["frame", "name", "outcome", "score", "visibility", "truth"]
-    measures = [f.name for f in dataclasses.fields(PoseErrors)]
     rows = (
         [m.frame, m.name, m.outcome.value, m.score, m.visibility, m.truth]
-        + [getattr(m.errors, measure) for measure in measures]
-        for m in matches
+        + [getattr(m.errors, measure) for measure in MEASURES]
+        for m in judgements.matches()
     )
-    _write_csv(path, header + measures, rows)
+    _write_csv(path, [*header, *MEASURES], rows)
 
 
 def write_pictures(charts: dict[str, Chart], worst: Sequence[Picture], folder: Path) -> None:
@@ -121,13 +122,15 @@ def _write_csv(path: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> 
 
 
 def _finite(value: Any) -> Any:
-    """Plain values for JSON and CSV, None in place of what is not finite."""
+    """Plain values for JSON and CSV, None in place of what is not finite; arrays stay."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
     if isinstance(value, np.generic):
         return _finite(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _listed(array: np.ndarray) -> list[Any]:
+    return _finite(array.tolist())

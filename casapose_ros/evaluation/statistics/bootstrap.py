@@ -21,12 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from casapose_ros.evaluation.matching import Judgement, Outcome
+from casapose_ros.evaluation.judgements import Judgements
+from casapose_ros.evaluation.matching import Outcome
 from casapose_ros.evaluation.summary import (
     AUC_LIMIT,
     MEDIANS,
     RECALLS,
     TOTAL,
+    about,
     target_errors,
 )
 
@@ -35,8 +37,8 @@ BOUNDED = (*RECALLS, "auc_add", "mean_mask_iou", "absent_rate", "wrong_rate")
 MEASURES = (*BOUNDED, "mean_keypoints", *MEDIANS)
 """Figures of a ``Summary`` that have an interval."""
 ERRORS = {"add", "keypoints", *MEDIANS.values(), *(measure for measure, _ in RECALLS.values())}
-BATCH = 5_000_000
-"""Frames drawn at a time, over all replicates: 40 MB."""
+BATCH = 500_000
+"""Frames drawn at a time, over all replicates: 4 MB."""
 
 Replicates = dict[str, dict[str, np.ndarray]]
 """By object (or ``TOTAL``) and figure, (B,) values; NaN where nothing relevant was drawn."""
@@ -100,7 +102,7 @@ class FrameSums:
 
 
 def intervals(
-    judgements: Sequence[Judgement],
+    judgements: Judgements,
     names: Sequence[str],
     min_visibility: float,
     rng: np.random.Generator,
@@ -110,56 +112,59 @@ def intervals(
     """Confidence intervals of what ``summarise`` says about the same judgements.
 
     Args:
-        judgements: One per frame.
+        judgements: Of all frames.
         names: All objects of the model.
         min_visibility: Visible fraction from which a true object is a target.
         rng: Draws the frames; the same seed gives the same intervals.
         level: Of confidence.
         resamples: How often the frames are drawn.
     """
-    sums = frame_sums(judgements, names, min_visibility)
-    (replicates,) = replicate([sums], resamples, rng)
+    run = RunSums(judgements, tuple(names), min_visibility)
+    (replicates,) = replicate([run], resamples, rng)
     values = {
         name: {
-            measure: _interval(sums[name], measure, values, level)
+            measure: _interval(sums, measure, values, level)
             for measure, values in replicates[name].items()
         }
-        for name in sums
+        for name, sums in run.items()
     }
     return Intervals(level, resamples, values)
 
 
-def frame_sums(
-    judgements: Sequence[Judgement], names: Sequence[str], min_visibility: float
-) -> dict[str, FrameSums]:
-    """What each frame adds to each object's figures, and to the total's."""
-    rows = [(i, m) for i, judgement in enumerate(judgements) for m in judgement.matches]
-    targets = [(i, m) for i, m in rows if m.is_target(min_visibility)]
-    estimates = [(i, m) for i, m in rows if m.is_estimate]
-    masks = [(i, name, iou) for i, j in enumerate(judgements) for name, iou in j.mask_ious.items()]
-    columns = _Columns(
-        count=len(judgements),
-        asked=np.array([i for i, _ in targets], dtype=int),
-        asked_names=np.array([m.name for _, m in targets], dtype=object),
-        errors={
-            measure: target_errors([m for _, m in targets], min_visibility, measure)
-            for measure in ERRORS
-        },
-        said=np.array([i for i, _ in estimates], dtype=int),
-        said_names=np.array([m.name for _, m in estimates], dtype=object),
-        outcomes=np.array([m.outcome for _, m in estimates], dtype=object),
-        masked=np.array([i for i, _, _ in masks], dtype=int),
-        masked_names=np.array([name for _, name, _ in masks], dtype=object),
-        ious=np.array([iou for _, _, iou in masks], dtype=np.float64),
-    )
-    return {name: _sum_up(columns, name) for name in (*names, TOTAL)}
+@dataclass(frozen=True)
+class RunSums(Mapping[str, FrameSums]):
+    """What each frame adds to each object's figures, and to the total's, by name.
+
+    They are summed up anew whenever they are asked for: for all objects at once they are larger
+    than the judgements.
+
+    Attributes:
+        judgements: Of all frames.
+        names: All objects of the model.
+        min_visibility: Visible fraction from which a true object is a target.
+    """
+
+    judgements: Judgements
+    names: tuple[str, ...]
+    min_visibility: float
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.names, TOTAL))
+
+    def __len__(self) -> int:
+        return len(self.names) + 1
+
+    def __getitem__(self, name: str) -> FrameSums:
+        if name not in (*self.names, TOTAL):
+            raise KeyError(name)
+        return _sum_up(self.judgements, name, self.min_visibility)
 
 
 def replicate(
-    runs: Sequence[Mapping[str, FrameSums]], resamples: int, rng: np.random.Generator
+    runs: Sequence[RunSums], resamples: int, rng: np.random.Generator
 ) -> list[Replicates]:
     """Draw frames and measure again; the same draws for every run, which must share its frames."""
-    frames = len(runs[0][TOTAL].parts["auc_add"])
+    frames = len(runs[0].judgements)
     batches: list[list[Replicates]] = [[] for _ in runs]
     for counts in _draws(frames, resamples, rng):
         for run, done in zip(runs, batches, strict=True):
@@ -195,43 +200,26 @@ def _interval(sums: FrameSums, measure: str, replicates: np.ndarray, level: floa
     return percentiles(replicates, level)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Targets, estimates and masks, each with the frame and the object of every row."""
-
-    count: int
-    asked: np.ndarray
-    asked_names: np.ndarray
-    errors: dict[str, np.ndarray]
-    said: np.ndarray
-    said_names: np.ndarray
-    outcomes: np.ndarray
-    masked: np.ndarray
-    masked_names: np.ndarray
-    ious: np.ndarray
-
-
-def _sum_up(columns: _Columns, name: str) -> FrameSums:
+def _sum_up(judgements: Judgements, name: str, min_visibility: float) -> FrameSums:
     """What each frame adds to one object's figures."""
 
-    def chosen(names: np.ndarray) -> np.ndarray:
-        return np.full(len(names), True) if name == TOTAL else names == name
-
     def parts(frames: np.ndarray, values: np.ndarray) -> np.ndarray:
-        numerators = np.bincount(frames, weights=values, minlength=columns.count)
-        return np.stack([numerators, np.bincount(frames, minlength=columns.count)], axis=1)
+        numerators = np.bincount(frames, weights=values, minlength=len(judgements))
+        return np.stack([numerators, np.bincount(frames, minlength=len(judgements))], axis=1)
 
-    mine = chosen(columns.asked_names)
-    asked, errors = columns.asked[mine], {k: e[mine] for k, e in columns.errors.items()}
+    rows, masks = judgements.rows, judgements.masks
+    mine = about(judgements, rows, name)
+    asked = rows["frame"][mine & judgements.is_target(min_visibility)]
+    errors = {e: target_errors(judgements, min_visibility, e, name) for e in ERRORS}
     ratios = {field: parts(asked, errors[e] < limit) for field, (e, limit) in RECALLS.items()}
     ratios["auc_add"] = parts(asked, np.clip(1 - errors["add"] / AUC_LIMIT, 0, 1))
     known = np.isfinite(errors["keypoints"])
     ratios["mean_keypoints"] = parts(asked[known], errors["keypoints"][known])
-    mine = chosen(columns.said_names)
+    said = mine & judgements.is_estimate
     for field, outcome in (("absent_rate", Outcome.ABSENT), ("wrong_rate", Outcome.WRONG)):
-        ratios[field] = parts(columns.said[mine], columns.outcomes[mine] == outcome)
-    mine = chosen(columns.masked_names)
-    ratios["mean_mask_iou"] = parts(columns.masked[mine], columns.ious[mine])
+        ratios[field] = parts(rows["frame"][said], judgements.has(outcome)[said])
+    masked = about(judgements, masks, name)
+    ratios["mean_mask_iou"] = parts(masks["frame"][masked], masks["iou"][masked])
     medians = {}
     for field, measure in MEDIANS.items():
         order = np.argsort(errors[measure])[: np.count_nonzero(np.isfinite(errors[measure]))]

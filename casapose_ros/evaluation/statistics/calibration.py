@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logit
 
-from casapose_ros.evaluation.matching import Match, Outcome
+from casapose_ros.evaluation.judgements import Judgements
+from casapose_ros.evaluation.matching import Outcome
 from casapose_ros.score import ScoreCalibration
 
 PRIOR = np.array([1.0, 3.0])
@@ -36,13 +36,13 @@ class Reliability:
     error: float
 
 
-def reliability(matches: Sequence[Match], bins: int = 10) -> Reliability:
+def reliability(judgements: Judgements, bins: int = 10) -> Reliability:
     """Compare the scores of all estimates with how often they are correct.
 
     Where any score is not within 0..1, as other programs' may be, they are no probabilities: the
     bins stay empty and the error is unknown.
     """
-    scores, correct = _scores(matches)
+    scores, correct = _scores(judgements)
     if not np.all((scores >= 0) & (scores <= 1)):
         scores, correct = scores[:0], correct[:0]
     edges = np.linspace(0, 1, bins + 1)
@@ -56,16 +56,16 @@ def reliability(matches: Sequence[Match], bins: int = 10) -> Reliability:
     return Reliability(edges, counts, mean_score, accuracy, error)
 
 
-def fit_calibration(matches: Sequence[Match]) -> ScoreCalibration:
+def fit_calibration(judgements: Judgements) -> ScoreCalibration:
     """The logistic calibration that explains these estimates' outcomes best.
 
     Maximum a posteriori with a weak prior around the identity: a few estimates, or a model that
     is always right, change a score but little.
 
     Args:
-        matches: Their scores must be raw, that is from a model without calibration.
+        judgements: Their scores must be raw, that is from a model without calibration.
     """
-    scores, correct = _scores(matches)
+    scores, correct = _scores(judgements)
     x = logit(np.clip(scores, 1e-9, 1 - 1e-9))
 
     def cost(parameters: np.ndarray) -> float:
@@ -78,8 +78,8 @@ def fit_calibration(matches: Sequence[Match]) -> ScoreCalibration:
     return ScoreCalibration(slope=float(np.exp(log_slope)), offset=float(offset))
 
 
-def _scores(matches: Sequence[Match]) -> tuple[np.ndarray, np.ndarray]:
+def _scores(judgements: Judgements) -> tuple[np.ndarray, np.ndarray]:
     """(N,) scores of all estimates and (N,) 1.0 where the pose is correct."""
-    estimates = [m for m in matches if m.is_estimate]
-    scores = np.array([m.score for m in estimates], dtype=np.float64)
-    return scores, np.array([m.outcome is Outcome.CORRECT for m in estimates], dtype=np.float64)
+    estimates = judgements.is_estimate
+    scores = judgements.rows["score"][estimates]
+    return scores, judgements.has(Outcome.CORRECT)[estimates].astype(np.float64)

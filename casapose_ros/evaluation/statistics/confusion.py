@@ -59,6 +59,10 @@ class Confusion:
         """What was said."""
         return (*self.names, MISSED)
 
+    def __add__(self, other: Confusion) -> Confusion:
+        """Over the frames of both."""
+        return Confusion(self.names, self.counts + other.counts, self.ignored + other.ignored)
+
 
 def confusion(
     frames: Iterable[JudgedFrame],

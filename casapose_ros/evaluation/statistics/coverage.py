@@ -11,14 +11,13 @@ Keypoints that the pixels do not determine have no covariance and do not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import chi2
 
-from casapose_ros.evaluation.matching import Match, Outcome
-from casapose_ros.types import NUM_KEYPOINTS
+from casapose_ros.evaluation.judgements import Judgements
+from casapose_ros.evaluation.matching import Outcome
 
 LEVELS = (0.5, 0.9, 0.99)
 """Probabilities of the ellipsoids."""
@@ -62,27 +61,27 @@ class Coverage:
     rows: tuple[CoverageRow, ...]
 
 
-def coverage(matches: Sequence[Match], min_visibility: float) -> Coverage:
+def coverage(judgements: Judgements, min_visibility: float) -> Coverage:
     """See how often the truth lies inside the ellipsoids of the targets' estimates.
 
     Args:
-        matches: Of all images, or one object's alone.
+        judgements: Of all frames.
         min_visibility: Visible fraction from which a true object is a target.
     """
-    found = [m for m in matches if m.is_target(min_visibility) and m.deviation is not None]
-    correct = [m for m in found if m.outcome is Outcome.CORRECT]
+    found = judgements.is_target(min_visibility) & (judgements.rows["deviation_dof"] > 0)
+    correct = found & judgements.has(Outcome.CORRECT)
     rows = []
-    for of, chosen in (("correct", correct), ("all", found)):
-        keypoints = np.array([m.deviation.keypoints for m in chosen]).reshape(-1, NUM_KEYPOINTS)
+    for of, which in (("correct", correct), ("all", found)):
+        keypoints = judgements.rows["keypoint_deviations"][which]
         unstated = int(np.sum(~np.isfinite(keypoints).any(axis=1)))
         rows.append(_row("keypoints", of, keypoints.ravel(), KEYPOINT_DOF, unstated))
-        poses = np.array([m.deviation.pose for m in chosen], dtype=np.float64)
-        dof = np.array([m.deviation.pose_dof for m in chosen], dtype=np.float64)
+        poses = judgements.rows["deviation"][which]
+        dof = judgements.rows["deviation_dof"][which].astype(np.float64)
         rows.append(_row("poses", of, poses, dof, int(np.sum(~np.isfinite(poses)))))
     return Coverage(LEVELS, tuple(rows))
 
 
-def covariance_scale(matches: Sequence[Match], min_visibility: float) -> float:
+def covariance_scale(judgements: Judgements, min_visibility: float) -> float:
     """What keypoint covariances must be multiplied by for nine of ten truths to lie in the 90 %
     ellipses of correct poses.
 
@@ -90,21 +89,14 @@ def covariance_scale(matches: Sequence[Match], min_visibility: float) -> float:
     covariance suffers more from one that is too small.
 
     Args:
-        matches: Of estimates with ``EstimatorConfig.covariance_scale`` 1.
+        judgements: Of estimates with ``EstimatorConfig.covariance_scale`` 1.
         min_visibility: Visible fraction from which a true object is a target.
 
     Returns:
         1 where there is nothing to measure it on.
     """
-    distances = np.array(
-        [
-            match.deviation.keypoints
-            for match in matches
-            if match.outcome is Outcome.CORRECT
-            and match.is_target(min_visibility)
-            and match.deviation is not None
-        ]
-    )
+    correct = judgements.is_target(min_visibility) & judgements.has(Outcome.CORRECT)
+    distances = judgements.rows["keypoint_deviations"][correct]
     distances = distances[np.isfinite(distances)]
     if not distances.any():
         return 1.0
@@ -116,7 +108,7 @@ def _row(
 ) -> CoverageRow:
     """(N,) squared Mahalanobis distances, NaN where unknown, with their degrees of freedom."""
     known = np.isfinite(distances)
-    distances, dof = distances[known], np.broadcast_to(dof, distances.shape)[known]
+    distances, dof = distances[known], dof[known] if isinstance(dof, np.ndarray) else dof
     inside, factor = np.full(len(LEVELS), np.nan), float("nan")
     if distances.size:
         inside = np.array([np.mean(distances < chi2.ppf(level, dof)) for level in LEVELS])

@@ -12,14 +12,17 @@ so that their order does not matter.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import groupby
 
 import numpy as np
 
-from casapose_ros.evaluation.matching import CORRECT_BELOW, Match, rank
-from casapose_ros.evaluation.summary import TOTAL
+from casapose_ros.evaluation.judgements import Judgements
+from casapose_ros.evaluation.matching import CORRECT_BELOW, rank
+from casapose_ros.evaluation.summary import TOTAL, about
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 11))
 """ADD(-S) thresholds of the mean average precision, as fractions of the diameter."""
@@ -110,24 +113,52 @@ class _Ranking:
     right: np.ndarray
 
 
-def detect(matches: Sequence[Match], names: Sequence[str], min_visibility: float) -> Detection:
+@dataclass(frozen=True)
+class _Image:
+    """One object in one image.
+
+    Attributes:
+        targets: Places of the true objects that are asked for.
+        hidden: Places of those too hidden for that.
+        scores: Of the estimates, best first.
+        errors: ADD(-S) of each, in diameters, to every true object by its place.
+    """
+
+    targets: frozenset[int]
+    hidden: frozenset[int]
+    scores: list[float]
+    errors: list[dict[int, float]]
+
+
+class _Verdict(IntEnum):
+    """What one estimate is at one threshold."""
+
+    WRONG = 0
+    RIGHT = 1
+    IGNORED = 2
+
+
+def detect(judgements: Judgements, names: Sequence[str], min_visibility: float) -> Detection:
     """Rank the estimates of every object by score and see how many are right.
 
     Args:
-        matches: Of all images, as :func:`~casapose_ros.evaluation.matching.match_frame` makes them.
+        judgements: Of all frames.
         names: All objects of the model.
         min_visibility: Visible fraction from which a true object is a target.
+
+    Raises:
+        ValueError: A match answers for a true object that is not among its candidates.
     """
     objects, pooled = [], []
+    asked = judgements.is_target(min_visibility)
     for name in names:
-        mine = [m for m in matches if m.name == name]
-        targets = sum(m.is_target(min_visibility) for m in mine)
-        images = _by_image(mine)
-        rankings = [_rank(images, min_visibility, threshold) for threshold in THRESHOLDS]
+        mine = about(judgements, judgements.rows, name)
+        targets = int(np.count_nonzero(asked & mine))
+        rankings = _rank(_images(judgements, name, min_visibility))
         at_10 = rankings[THRESHOLDS.index(CORRECT_BELOW)]
         areas = np.array([_curve(r, targets).area if targets else np.nan for r in rankings])
-        ignored = sum(m.is_estimate for m in mine) - len(at_10.scores)
-        objects.append(_describe(name, targets, ignored, at_10, areas))
+        said = int(np.count_nonzero(judgements.is_estimate & mine))
+        objects.append(_describe(name, targets, said - len(at_10.scores), at_10, areas))
         pooled.append(at_10)
     every = _Ranking(
         np.concatenate([np.zeros(0), *(ranking.scores for ranking in pooled)]),
@@ -156,33 +187,48 @@ def _describe(
     )
 
 
-def _by_image(matches: Sequence[Match]) -> list[list[Match]]:
-    images = defaultdict(list)
-    for match in matches:
-        if match.is_estimate and match.truth is not None and match.truth not in match.candidates:
-            raise ValueError(f"{match.frame}: a match of {match.name} without its candidates")
-        images[match.frame].append(match)
-    return list(images.values())
-
-
-def _rank(images: Sequence[Sequence[Match]], min_visibility: float, threshold: float) -> _Ranking:
-    """What is right at a threshold, of one object."""
-    scores, right = [], []
-    for image in images:
+def _images(judgements: Judgements, name: str, min_visibility: float) -> Iterator[_Image]:
+    """One object in every image that shows it or is said to."""
+    for _, group in groupby(judgements.matches(name), key=lambda match: match.frame):
+        image = list(group)
+        for m in image:
+            if m.is_estimate and m.truth is not None and m.truth not in m.candidates:
+                raise ValueError(f"{m.frame}: a match of {name} without its candidates")
         # Every true object is in one match, of an estimate or as missed.
-        free = {m.truth for m in image if m.is_target(min_visibility)}
-        hidden = {m.truth for m in image if m.truth is not None} - free
-        estimates = [m for m in image if m.is_estimate]
-        for estimate in sorted(estimates, key=lambda m: rank(m.score)):
-            errors = estimate.candidates
-            near = [truth for truth in free if errors[truth] < threshold]
-            if near:
-                free.remove(min(near, key=errors.__getitem__))
-            elif any(errors[truth] < IGNORED_BELOW for truth in hidden):
-                continue
-            scores.append(-rank(estimate.score))
-            right.append(bool(near))
-    return _Ranking(np.array(scores, dtype=np.float64), np.array(right, dtype=bool))
+        targets = frozenset(m.truth for m in image if m.is_target(min_visibility))
+        hidden = frozenset(m.truth for m in image if m.truth is not None) - targets
+        estimates = sorted((m for m in image if m.is_estimate), key=lambda m: rank(m.score))
+        scores = [-rank(m.score) for m in estimates]
+        yield _Image(targets, hidden, scores, [m.candidates for m in estimates])
+
+
+def _rank(images: Iterable[_Image]) -> list[_Ranking]:
+    """What is right at each threshold, of one object."""
+    scores, verdicts = array("d"), [bytearray() for _ in THRESHOLDS]
+    for image in images:
+        scores.extend(image.scores)
+        for mine, threshold in zip(verdicts, THRESHOLDS, strict=True):
+            mine += bytes(_judge(image, threshold))
+    ranked, rankings = np.array(scores), []
+    for mine in verdicts:
+        verdict = np.frombuffer(mine, np.uint8)
+        counts = verdict != _Verdict.IGNORED
+        rankings.append(_Ranking(ranked[counts], verdict[counts] == _Verdict.RIGHT))
+    return rankings
+
+
+def _judge(image: _Image, threshold: float) -> Iterator[_Verdict]:
+    """What the estimates of an image are, best score first."""
+    free = set(image.targets)
+    for errors in image.errors:
+        near = [truth for truth in free if errors[truth] < threshold]
+        if near:
+            free.remove(min(near, key=errors.__getitem__))
+            yield _Verdict.RIGHT
+        elif any(errors[truth] < IGNORED_BELOW for truth in image.hidden):
+            yield _Verdict.IGNORED
+        else:
+            yield _Verdict.WRONG
 
 
 def _curve(ranking: _Ranking, targets: int) -> Curve:

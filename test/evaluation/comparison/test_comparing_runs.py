@@ -13,6 +13,7 @@ from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.evaluation.comparison.comparing import compare
 from casapose_ros.evaluation.comparison.figures import FIGURES, MEASURES
 from casapose_ros.evaluation.comparison.runs import read_run
+from casapose_ros.evaluation.comparison.significance import holm
 from casapose_ros.evaluation.summary import TOTAL
 
 RIGHT, WRONG = 0.004, 0.06
@@ -66,6 +67,17 @@ def test_shares_by_hand(comparison_of):
     half = 1.96 * np.std([-1] * 8 + [1] + [0] * 11) / np.sqrt(20)
     assert change.interval.low == pytest.approx(-0.35 - half, abs=0.03)
     assert change.interval.high == pytest.approx(-0.35 + half, abs=0.03)
+
+
+def test_p_values_are_corrected_apart_for_the_total_and_for_the_objects(comparison_of):
+    before = [{"cube": RIGHT, "block": RIGHT}] * 8
+    after = [{"cube": WRONG, "block": RIGHT}] * 7 + before[:1]
+    *single, total = comparison_of(before, after).objects
+    for objects in (single, [total]):
+        changes = [change for one in objects for change in one.changes]
+        corrected = [change.corrected for change in changes]
+        np.testing.assert_array_equal(corrected, holm([change.p_value for change in changes]))
+        assert np.nanmin(corrected) > np.nanmin([change.p_value for change in changes])
 
 
 def test_objects_of_one_frame_are_one_witness(comparison_of):

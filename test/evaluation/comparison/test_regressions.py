@@ -11,9 +11,9 @@ from casapose_ros.evaluation.statistics.bootstrap import UNKNOWN
 from casapose_ros.evaluation.summary import TOTAL
 
 
-def comparison_of(key, before, after, p_value=0.01):
+def comparison_of(key, before, after, p_value=0.01, *others):
     change = Change(FIGURES[key], before, after, UNKNOWN, p_value)
-    total = ObjectChanges(TOTAL, 10, (change,))
+    total = ObjectChanges(TOTAL, 10, (change, *others))
     return Comparison("a", "b", ("boxes",), 10, (0, 0), 0.95, (total,), (), (), ())
 
 
@@ -104,3 +104,13 @@ def test_every_limit_is_looked_at():
 def test_bad_limits(text, words):
     with pytest.raises(ConfigError, match=words):
         Limit.parse(text)
+
+
+def test_the_more_figures_are_limited_the_clearer_a_drop_must_be():
+    other = Change(FIGURES["absent"], 0.01, 0.01, UNKNOWN, 0.9)
+    comparison = comparison_of("add", 0.9, 0.8, 0.03, other)
+    one, two = Limit.parse("add=1"), Limit.parse("absent=1")
+    (sentence,) = find_regressions(comparison, [one, one], alpha=0.05)[:1]
+    assert "(p = 0.03)" in sentence, "the same limit twice is one figure"
+    assert find_regressions(comparison, [one, two], alpha=0.05) == []
+    assert len(find_regressions(comparison, [one, two], alpha=0.07)) == 1

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from evaluated_folders import MISSED, write_run
+from judged_frames import judged
 
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.comparison.runs import read_run
@@ -40,7 +41,7 @@ def test_the_figures_are_those_of_the_report(tmp_path):
     names = ("cube", "block", "ball")
     folder = write_run(tmp_path / "run", shifts, names=names, hidden=("ball",))
     run = read_run(folder)
-    judgements = [frame.judgement for frame in run.frames.values()]
+    judgements = judged(frame.judgement for frame in run.frames.values())
     summaries = summarise(judgements, run.names, run.min_visibility)
     report = json.loads((folder / "report.json").read_text())
     for summary, written in zip(summaries, report["summaries"], strict=True):

@@ -7,6 +7,7 @@ import pytest
 
 from casapose_ros.evaluation.comparison.significance import (
     exact_test,
+    holm,
     permutation_test,
     signed_rank_test,
 )
@@ -70,3 +71,24 @@ def test_the_seed_decides_and_the_p_value_is_never_zero():
     rngs = [np.random.default_rng(seed) for seed in (0, 0)]
     first, second = (permutation_test(before, after, rng, permutations=99) for rng in rngs)
     assert first == second == 1 / 100
+
+
+def test_holm_by_hand():
+    """The example of Holm's step-down: 3 x 0.01, 2 x 0.02, 1 x 0.03, none below the one before."""
+    assert holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.6, 0.001]) == pytest.approx([0.6, 0.002])
+    assert holm([0.9, 0.9]) == [1, 1] and holm([0.04]) == [0.04] and holm([]) == []
+
+
+def test_what_was_not_tested_does_not_count():
+    first, unknown, second = holm([0.01, math.nan, 0.02])
+    assert (first, second) == pytest.approx((0.02, 0.02)) and math.isnan(unknown)
+
+
+def test_among_many_figures_without_a_change_hardly_any_seems_to_have_one():
+    """The family's error is held, also of values that depend on each other."""
+    rng = np.random.default_rng(0)
+    alone, shared = rng.uniform(size=(4000, 20)), rng.uniform(size=(4000, 1))
+    for draws in (alone, np.where(rng.uniform(size=(4000, 20)) < 0.5, shared, alone)):
+        any_below = np.mean([min(holm(draw)) < 0.05 for draw in draws])
+        assert any_below < 0.06

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from judged_frames import judged_matches
 from made_reports import full_report, made_report
 
 from casapose_ros.evaluation.reporting.charts import draw_charts
@@ -41,9 +42,9 @@ def test_scores_that_are_no_probabilities_have_no_curve():
 def test_targets_that_were_all_missed_have_recall_curves_but_no_errors(missed):
     report = made_report(objects=1, frames=1)
     total = dataclasses.replace(report.total, found=0)
-    report = dataclasses.replace(
-        report, matches=[missed("object_00")], summaries=[report.summaries[0], total]
-    )
+    judgements = judged_matches([missed("object_00")])
+    summaries = [report.summaries[0], total]
+    report = dataclasses.replace(report, judgements=judgements, summaries=summaries)
     charts = draw_charts(report)
     assert charts["recall_add"].png and charts["errors"].png is None
     assert charts["errors"].words == "no target was found"

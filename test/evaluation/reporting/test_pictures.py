@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from judged_frames import judged
 
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import Judgement, match_frame
@@ -19,14 +20,16 @@ from casapose_ros.evaluation.reporting.pictures import (
 
 
 def test_frames_with_more_and_larger_mistakes_come_first(estimate, missed, absent):
-    judgements = [
-        Judgement([estimate()], {}),
-        Judgement([estimate(relative=0.2)], {}),
-        Judgement([missed()], {}),
-        Judgement([missed(), absent()], {}),
-        Judgement([missed(visibility=0.1)], {}),
-        Judgement([], {}),
-    ]
+    judgements = judged(
+        [
+            Judgement([estimate()], {}),
+            Judgement([estimate(relative=0.2)], {}),
+            Judgement([missed()], {}),
+            Judgement([missed(), absent()], {}),
+            Judgement([missed(visibility=0.1)], {}),
+            Judgement([], {}),
+        ]
+    )
     assert worst_frames(judgements, 0.4) == [3, 2, 1]
     assert worst_frames(judgements, 0.4, count=2) == [3, 2]
 
@@ -76,7 +79,8 @@ def test_mistakes_carry_the_name_of_their_object(references, camera, true_object
 @pytest.mark.parametrize("shape", [(1, 1), (8, 5), (2000, 3000)])
 def test_pictures_of_any_size_can_be_drawn_on(references, camera, true_object, estimate_of, shape):
     height, width = shape
-    small = dataclasses.replace(camera, width=width, height=height)
+    K = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1.0]])
+    small = dataclasses.replace(camera, K=K, width=width, height=height)
     truth = true_object()
     frame = Frame("000000/000000", np.zeros((*shape, 3), np.uint8), small, (truth,))
     matches = match_frame(frame.name, [], frame.truths, references, small)

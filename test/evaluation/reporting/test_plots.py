@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from judged_frames import judged_matches
 
 from casapose_ros.evaluation.reporting import plots
 from casapose_ros.evaluation.statistics.calibration import reliability
@@ -18,16 +19,16 @@ def drawn(png: bytes, colour: str) -> bool:
 def test_an_object_keeps_its_colour_if_another_has_no_targets(estimate):
     matches = [estimate("cube", 0.05), estimate("bar", 0.2)]
     first, second = plots.COLOURS[:2]
-    both = plots.recall_curves(matches, ["cube", "bar"], 0.4, plots.ADD)
+    both = plots.recall_curves(judged_matches(matches), ["cube", "bar"], 0.4, plots.ADD)
     assert drawn(both, first) and drawn(both, second)
-    bar = plots.recall_curves(matches[1:], ["cube", "bar"], 0.4, plots.ADD)
+    bar = plots.recall_curves(judged_matches(matches[1:]), ["cube", "bar"], 0.4, plots.ADD)
     assert drawn(bar, second) and not drawn(bar, first)
 
 
 def test_among_many_objects_the_worst_are_named(estimate):
     names = [f"object {i}" for i in range(30)]
     matches = [estimate(name, 0.015 * (i + 1)) for i, name in enumerate(names)]
-    png = plots.recall_curves(matches, names, 0.4, plots.ADD)
+    png = plots.recall_curves(judged_matches(matches), names, 0.4, plots.ADD)
     assert drawn(png, plots.PALE)
     shown = [drawn(png, colour) for colour in plots.COLOURS[:-1]]  # the last is a grey
     assert shown == [True] * plots.WORST_NAMED + [False] * (len(shown) - plots.WORST_NAMED)
@@ -40,8 +41,8 @@ def test_among_many_objects_the_worst_are_named(estimate):
 
 
 def test_errors_beyond_the_axis_are_in_the_last_bar(estimate):
-    within = plots.error_histograms([estimate(relative=0.05)] * 5, 0.4)
-    beyond = plots.error_histograms([estimate(relative=7.0)] * 5, 0.4)
+    within = plots.error_histograms(judged_matches([estimate(relative=0.05)] * 5), 0.4)
+    beyond = plots.error_histograms(judged_matches([estimate(relative=7.0)] * 5), 0.4)
     assert not drawn(within, plots.COLOURS[3]) and drawn(beyond, plots.COLOURS[3])
 
 
@@ -54,7 +55,8 @@ def test_curves_of_precision_are_drawn_for_objects_and_total():
 
 
 def test_bins_without_estimates_are_left_out(estimate):
-    png = plots.reliability_curve(reliability([estimate(score=0.95), estimate(score=0.05)]))
+    judgements = judged_matches([estimate(score=0.95), estimate(score=0.05)])
+    png = plots.reliability_curve(reliability(judgements))
     assert drawn(png, plots.COLOURS[0])
 
 

@@ -25,7 +25,7 @@ def test_json_holds_every_figure(tmp_path):
     report = full_report()
     writing.write_json(report, tmp_path / "report.json")
     values = json.loads((tmp_path / "report.json").read_text())
-    fields = {field.name for field in dataclasses.fields(report)} - {"matches"}
+    fields = {field.name for field in dataclasses.fields(report)} - {"judgements"}
     assert set(values) == fields | {"format"} and None not in values.values()
     first, second, total = values["summaries"]
     assert (first["name"], first["recall_add_10"], second["recall_add_10"]) == ("object_00", 0, 1)
@@ -61,7 +61,7 @@ def test_json_has_null_for_the_unknown(tmp_path):
 def test_csv_files_hold_one_line_per_object_and_match(tmp_path):
     report = made_report(objects=3, frames=1)
     writing.write_summary_csv(report.summaries, tmp_path / "objects.csv")
-    writing.write_matches_csv(report.matches, tmp_path / "matches.csv")
+    writing.write_matches_csv(report.judgements, tmp_path / "matches.csv")
     objects, matches = (read_csv(tmp_path / f"{name}.csv") for name in ("objects", "matches"))
     assert [row["name"] for row in objects] == ["object_00", "object_01", "object_02", "all"]
     assert [(row["name"], row["outcome"], row["truth"]) for row in matches] == [

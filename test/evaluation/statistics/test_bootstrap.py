@@ -4,16 +4,17 @@ import math
 
 import numpy as np
 import pytest
+from judged_frames import judged
 
 from casapose_ros.evaluation.matching import Judgement
 from casapose_ros.evaluation.statistics import bootstrap
-from casapose_ros.evaluation.statistics.bootstrap import MEASURES, frame_sums, intervals, replicate
+from casapose_ros.evaluation.statistics.bootstrap import MEASURES, RunSums, intervals, replicate
 from casapose_ros.evaluation.summary import TOTAL, summarise
 
 
 def interval_of(judgements, measure, name=TOTAL, seed=0, **options):
     rng = np.random.default_rng(seed)
-    return intervals(judgements, ["cube", "bar"], 0.4, rng, **options).of(name, measure)
+    return intervals(judged(judgements), ["cube", "bar"], 0.4, rng, **options).of(name, measure)
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def random_run(estimate, missed, absent):
 
 def test_the_sums_of_the_frames_are_the_summaries(random_run):
     judgements = random_run()
-    sums = frame_sums(judgements, ["cube", "bar"], 0.4)
-    for summary in summarise(judgements, ["cube", "bar"], 0.4):
+    sums = RunSums(judged(judgements), ("cube", "bar"), 0.4)
+    for summary in summarise(judged(judgements), ["cube", "bar"], 0.4):
         for measure in MEASURES:
             value = sums[summary.name].value(measure)
             assert value == pytest.approx(getattr(summary, measure)), (summary.name, measure)
@@ -53,12 +54,12 @@ def test_the_sums_of_the_frames_are_the_summaries(random_run):
 def test_a_replicate_is_the_summary_of_the_frames_drawn(random_run):
     """Brute force: the same draws, each frame as often as it was drawn."""
     judgements, seed, resamples = random_run(), 5, 30
-    sums = frame_sums(judgements, ["cube", "bar"], 0.4)
+    sums = RunSums(judged(judgements), ("cube", "bar"), 0.4)
     (replicates,) = replicate([sums], resamples, np.random.default_rng(seed))
     rng = np.random.default_rng(seed)
     for draw in range(resamples):
         drawn = [judgements[i] for i in rng.integers(len(judgements), size=len(judgements))]
-        for summary in summarise(drawn, ["cube", "bar"], 0.4):
+        for summary in summarise(judged(drawn), ["cube", "bar"], 0.4):
             for measure in MEASURES:
                 expected = getattr(summary, measure)
                 assert replicates[summary.name][measure][draw] == pytest.approx(expected)
@@ -113,7 +114,7 @@ def test_the_interval_contains_the_truth_as_often_as_it_says(estimate, measure):
             )
             for _ in range(60)
         ]
-        values = intervals(judgements, [], 0.4, rng, level=0.9, resamples=200)
+        values = intervals(judged(judgements), [], 0.4, rng, level=0.9, resamples=200)
         interval = values.of(TOTAL, measure)
         hits += interval.low <= truth <= interval.high
     assert 0.83 < hits / 200 < 0.95  # 0.9, less a little for 60 frames

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from judged_frames import judged_matches
 from scipy.stats import chi2
 
 from casapose_ros import geometry
@@ -48,7 +49,7 @@ def simulate(references, true_object, estimate_of, camera):
 
 
 def rows_of(matches):
-    return {(row.what, row.of): row for row in coverage(matches, 0.4).rows}
+    return {(row.what, row.of): row for row in coverage(judged_matches(matches), 0.4).rows}
 
 
 def test_right_covariances_cover_as_they_say(simulate):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from judged_frames import judged_matches
 
 from casapose_ros.evaluation.matching import Match, Outcome, match_frame
 from casapose_ros.evaluation.statistics.detection import IGNORED_BELOW, THRESHOLDS, detect
@@ -17,7 +18,7 @@ def match_frame_of(references, camera):
 
 
 def cube_of(matches):
-    return detect(matches, ["cube"], 0.4).objects[0]
+    return detect(judged_matches(matches), ["cube"], 0.4).objects[0]
 
 
 def frames(*matches):
@@ -135,7 +136,7 @@ def test_what_is_no_pose_is_wrong_and_a_score_that_is_no_number_comes_last(
 
 def test_the_total_is_the_mean_over_objects_that_were_asked_for(estimate, absent):
     matches = frames(estimate("cube"), estimate("bar", relative=0.7), absent("cup", score=0.95))
-    detection = detect(matches, ["cube", "bar", "cup"], 0.4)
+    detection = detect(judged_matches(matches), ["cube", "bar", "cup"], 0.4)
     cube, bar, cup, total = detection.objects
     assert total is detection.total and total.name == TOTAL
     assert (cube.average_precision, bar.average_precision, total.average_precision) == (1, 0, 0.5)
@@ -148,14 +149,14 @@ def test_the_total_is_the_mean_over_objects_that_were_asked_for(estimate, absent
 def test_nothing_said_or_nothing_asked(missed):
     silent = cube_of([missed()])
     assert silent.average_precision == 0 and silent.recall == 0 and math.isnan(silent.precision)
-    empty = detect([], ["cube"], 0.4)
+    empty = detect(judged_matches([]), ["cube"], 0.4)
     assert math.isnan(empty.total.average_precision) and empty.total.targets == 0
-    assert detect([], [], 0.4).total.curve.recall.size == 0
+    assert detect(judged_matches([]), [], 0.4).total.curve.recall.size == 0
 
 
 def test_matches_without_candidates_are_refused(estimate):
     match = estimate()
-    bare = Match("0", "cube", Outcome.CORRECT, match.pose, 1.0, match.errors, truth=0)
+    bare = Match("0", "cube", Outcome.CORRECT, 0.9, 1.0, match.errors, truth=0)
     with pytest.raises(ValueError, match="without its candidates"):
         cube_of([bare])
 

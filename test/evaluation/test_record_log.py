@@ -1,4 +1,4 @@
-"""The log of a run: exact numbers, torn lines, foreign files, full disks."""
+"""The log of a run: exact numbers, torn lines, foreign files, full disks, and little memory."""
 
 import dataclasses
 import json
@@ -9,7 +9,8 @@ from stand_ins import CAMERA, NumberedModel
 
 from casapose_ros.errors import ConfigError, DatasetError, OutputError
 from casapose_ros.evaluation.matching import TrueObject
-from casapose_ros.evaluation.records import FrameRecord, RecordLog, RunHeader, read_log
+from casapose_ros.evaluation.record_log import RecordLog, RunHeader, read_log
+from casapose_ros.evaluation.records import FrameRecord
 from casapose_ros.geometry import rotation_from_vector
 
 HEADER = RunHeader("model", "abc", ("bag",), {"component": "largest", "sizes": (1, 2)})
@@ -76,7 +77,7 @@ def test_a_line_cut_short_is_dropped_wherever_it_is_cut(tmp_path):
     for end in range(start, len(content)):
         path.write_bytes(content[:end])
         with RecordLog(path, HEADER, resume=True) as log:
-            assert list(log.records) == ["first"]
+            assert log.names == {"first"}
         assert path.read_bytes() == content[:start]
 
 
@@ -84,7 +85,7 @@ def test_without_resume_an_old_log_is_replaced(tmp_path):
     path = tmp_path / "log.jsonl"
     for _ in range(2):
         with RecordLog(path, HEADER) as log:
-            assert log.records == {}
+            assert len(log) == 0
             log.append(record())
     assert len(read_log(path)[1]) == 1
 
@@ -135,7 +136,40 @@ def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     ):
         log.append(record("first"))
         log._file.close()
-        log._file = open("/dev/full", "w")  # noqa: SIM115
+        log._file = open("/dev/full", "wb")  # noqa: SIM115
         log.append(record("second"))
     assert [r.name for r in read_log(path)[1]] == ["first"]
     assert json.loads(path.read_text().splitlines()[0])["model"] == "model"
+
+
+def named(*names, source="bag"):
+    return [record(name, source=source) for name in names]
+
+
+def test_records_are_read_again_source_by_source(tmp_path):
+    first, second = named("a1", "a2", source="a"), named("b1", "b2", source="b")
+    with RecordLog(tmp_path / "log.jsonl", HEADER) as log:
+        for one in (second[0], first[0], first[1], second[1]):
+            log.append(one)
+        records = log.records(["a", "b"])
+        for _ in range(2):
+            assert_equal(tuple(records), (*first, *second))
+        assert len(records) == 4
+        assert_equal(records[3], second[1])
+
+
+def test_records_of_a_run_that_went_on_are_found_again(tmp_path):
+    for resume, name in ((False, "first"), (True, "second"), (True, "third")):
+        with RecordLog(tmp_path / "log.jsonl", HEADER, resume) as log:
+            log.append(record(name))
+            names = [one.name for one in log.records(["bag"])]
+    assert names == ["first", "second", "third"] and log.names == set(names)
+
+
+def test_a_frame_that_was_done_twice_counts_once(tmp_path):
+    """As where a cluster repeats what a lost worker had done."""
+    again = record("first", times={"network": 0.2})
+    with RecordLog(tmp_path / "log.jsonl", HEADER) as log:
+        for one in (*named("first", "second"), again):
+            log.append(one)
+        assert_equal(tuple(log.records(["bag"])), (again, record("second")))

@@ -1,0 +1,94 @@
+"""A data set whose meshes are other scans of the objects than those that a model was trained with.
+
+The two scans' frames differ, and the data set's poses are those of its own. An object set made
+with ``casapose objects --align-to`` has the model's keypoints in the frames of the data set's
+scans: with these in their place, the model's poses are the data set's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from casapose_ros.commands._measuring import Method
+from casapose_ros.errors import DatasetError
+
+if TYPE_CHECKING:
+    from casapose_ros.estimator import PoseEstimator
+    from casapose_ros.evaluation.running import LoadEstimator
+    from casapose_ros.types import ObjectModel
+
+FOLDERS = ("models_aligned", "models_eval", "models")
+"""Where in a data set an object set may lie; the first is for sets beside BOP's own meshes."""
+SAME_POINT = 1e-4
+"""Metres; keypoints farther apart are other keypoints."""
+
+
+def for_scans_of(dataset: Path, method: Method) -> Method:
+    """The method with its objects as the data set's scans have them; as it is for other data sets.
+
+    Raises:
+        DatasetError: The data set's scans were aligned to other meshes than the model's.
+    """
+    from casapose_ros.objects import read_objects
+
+    folders = [dataset / name for name in FOLDERS if (dataset / name / "objects.json").is_file()]
+    for folder in folders:
+        scans = {o.name: o for o in read_objects(folder / "objects.json")}
+        if any(scan.T_reference_obj is not None for scan in scans.values()):
+            objects = _as_scanned(method.objects, scans, folder)
+            load = partial(_load, method.load, objects)
+            settings = {**method.settings, "scans": folder.name}
+            return replace(method, objects=objects, load=load, settings=settings)
+    return method
+
+
+def _as_scanned(
+    known: Sequence[ObjectModel], scans: dict[str, ObjectModel], folder: Path
+) -> tuple[ObjectModel, ...]:
+    taken = {scan.bop_id for scan in scans.values()}
+    free = max([*taken, *(obj.bop_id for obj in known)]) + 1
+    objects = []
+    for obj in known:
+        if obj.name in scans:
+            _check_points(obj, scans[obj.name], folder)
+            objects.append(replace(scans[obj.name], class_id=obj.class_id))
+        elif obj.bop_id in taken:
+            # The data set doesn't have it, and calls another object by its number.
+            objects.append(replace(obj, bop_id=free))
+            free += 1
+        else:
+            objects.append(obj)
+    return tuple(objects)
+
+
+def _check_points(known: ObjectModel, scan: ObjectModel, folder: Path) -> None:
+    """The scan's keypoints, led back to the reference's frame, have to be the model's."""
+    T = np.eye(4) if scan.T_reference_obj is None else scan.T_reference_obj
+    points = scan.keypoints @ T[:3, :3].T + T[:3, 3]
+    distance = np.linalg.norm(points - known.keypoints, axis=1).max()
+    if distance > SAME_POINT:
+        raise DatasetError(
+            f"{folder}: {known.name} was not aligned to the model's mesh, its keypoints are up to "
+            f"{1000 * distance:.1f} mm away; make the folder again with 'casapose objects "
+            "--align-to' and the object set that the model was trained with"
+        )
+
+
+def _load(load: LoadEstimator, objects: tuple[ObjectModel, ...]) -> PoseEstimator:
+    from casapose_ros.estimator import PoseEstimator
+
+    loaded = load()
+    return PoseEstimator(
+        loaded.predictor,
+        objects,
+        loaded.input_size,
+        loaded.config,
+        loaded.calibration,
+        loaded.name,
+    )

@@ -1,0 +1,270 @@
+"""What ``casapose train`` learns from: data sets, renders made first, or frames on the fly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from casapose_ros.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from casapose_ros.data.bop import BopDataset
+    from casapose_ros.data.frame_cache import FrameCache
+    from casapose_ros.data.frame_window import FrameWindow, WindowConfig
+    from casapose_ros.data.render_job import RenderJob
+    from casapose_ros.training.recipes import TrainingFile
+    from casapose_ros.training.settings import TrainConfig
+    from casapose_ros.types import ObjectModel
+
+DATA_FILE = "data.json"
+"""In a run's folder: what it learns from, to be compared when it goes on."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from.
+
+    Attributes:
+        paths: Data sets in BOP form; each frame of them is as likely as any other.
+        split: To train on.
+        validation: Data set to measure on while training; the first of ``paths`` that has the
+            split if None.
+        validation_split: Split to measure on.
+        cache: Folder for resized frames; inside each data set if None.
+        skip_broken: Leave out scenes and frames that cannot be read, and say which.
+        live: Renders training frames while training, instead of ``paths``.
+        window: Which of those frames a step draws from.
+        processes: How many processes render.
+    """
+
+    paths: tuple[Path, ...]
+    split: str = "train_pbr"
+    validation: Path | None = None
+    validation_split: str = "val"
+    cache: Path | None = None
+    skip_broken: bool = False
+    live: tuple[RenderJob, ...] = ()
+    window: WindowConfig | None = None
+    processes: int = 1
+
+
+def rendered_data(
+    file: TrainingFile,
+    settings: Path,
+    objects: Path,
+    data: TrainingData,
+    on_the_fly: bool,
+) -> TrainingData:
+    """Render what the settings ask for and what is not there yet, and learn from that.
+
+    The first of ``data.paths`` is the folder that renders go to; the others are learned from as
+    they are.
+
+    Args:
+        file: The settings.
+        settings: Their file.
+        objects: Folder of the object set.
+        data: What the command line says.
+        on_the_fly: Render the training split while training.
+
+    Raises:
+        ConfigError: The settings render no split to learn from, or a split that nobody asks for.
+        DatasetError: The folder holds other renders, or the disk is too small.
+        RenderError: There is no OpenGL.
+    """
+    home, *others = data.paths
+    asked = (data.split, data.validation_split)
+    for recipe in file.render:
+        if recipe.split not in asked:
+            raise ConfigError(
+                f"{settings}: render: {recipe.folder} is of split {recipe.split!r}, which nobody "
+                f"asks for: use {asked[0]!r} or {asked[1]!r}, or --split and --validation-split"
+            )
+    if any((home / split).is_dir() for split in asked):
+        raise ConfigError(
+            f"{home} is a data set itself, but {settings} renders into folders inside it: name "
+            "another folder, or leave 'render' out with --no-render"
+        )
+    jobs = [recipe.job(settings, objects, home) for recipe in file.render]
+    training = tuple(job for job in jobs if job.writer.split == data.split)
+    if not training:
+        raise ConfigError(f"{settings}: render: no entry has split {data.split!r} to learn from")
+    for job in jobs:
+        if not (on_the_fly and job in training):
+            _render(job, data.processes)
+    if on_the_fly:
+        folders = [job.writer.path for job in jobs if job not in training]
+        return replace(
+            data,
+            paths=(*dict.fromkeys(folders), *others),
+            live=training,
+            window=file.on_the_fly,
+        )
+    folders = [job.writer.path for job in jobs]
+    return replace(data, paths=(*dict.fromkeys(folders), *others))
+
+
+def _render(job: RenderJob, processes: int) -> None:
+    from rich.console import Console
+
+    import casapose_ros.training.loop  # noqa: F401  # the network's library before OpenGL
+    from casapose_ros.commands.render import render_plan
+    from casapose_ros.data.frame_cache import locked
+    from casapose_ros.data.render_job import finish, prepare
+    from casapose_ros.files import make_folder
+
+    console = Console()
+    folder = job.writer.path / job.writer.split
+    make_folder(job.writer.path)
+    with locked(job.writer.path / "rendering"):
+        plan = prepare(job, resume=True)
+        if plan.indices:
+            console.print(f"{folder}: rendering", soft_wrap=True)
+            render_plan(job, plan, processes, console)
+        if plan.indices or not job.writer.finished():
+            finish(job)
+    console.print(f"{folder}: {job.frames} frames", soft_wrap=True)
+
+
+def open_frames(
+    data: TrainingData, objects: Sequence[ObjectModel], config: TrainConfig
+) -> FrameCache | FrameWindow:
+    """Open what batches are drawn from.
+
+    Raises:
+        DatasetError: A data set is missing, broken, or does not fit the objects or the input.
+    """
+    from casapose_ros.data.frame_cache import join_caches
+    from casapose_ros.data.frame_window import FrameMaker, FrameWindow
+
+    if data.live:
+        maker = FrameMaker(data.live, tuple(objects), config.input_size, config.symmetric_targets)
+        return FrameWindow(maker, data.window, data.processes)
+    datasets = training_sets(data)
+    caches = [_open_cache(dataset, data, objects, config) for dataset in datasets]
+    _print_problems(datasets)
+    return join_caches(caches)
+
+
+def training_sets(data: TrainingData) -> list[BopDataset]:
+    """The data sets that have the split to learn from; all of ``paths`` have to have one of both.
+
+    Raises:
+        DatasetError: One has neither, or none has the former.
+    """
+    from casapose_ros.data.bop import BopDataset
+
+    for path in data.paths:
+        if not any((path / split).is_dir() for split in (data.split, data.validation_split)):
+            raise DatasetError(f"{path / data.split}: no such split of a BOP data set")
+    found = [
+        BopDataset(path, data.split, data.skip_broken)
+        for path in data.paths
+        if (path / data.split).is_dir()
+    ]
+    if not found:
+        raise DatasetError(
+            f"{', '.join(map(str, data.paths))}: no split {data.split} to learn from"
+        )
+    return found
+
+
+def validation_set(data: TrainingData) -> BopDataset:
+    """The held-out data set.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    from casapose_ros.data.bop import BopDataset
+
+    if data.validation is not None:
+        return BopDataset(data.validation, data.validation_split, data.skip_broken)
+    for path in data.paths:
+        if (path / data.validation_split).is_dir():
+            return BopDataset(path, data.validation_split, data.skip_broken)
+    raise DatasetError(
+        f"no split {data.validation_split} to validate on in {', '.join(map(str, data.paths))}: "
+        "name a data set with --validation, or another split with --validation-split"
+    )
+
+
+def note_data(out: Path, data: TrainingData, frames: FrameCache | FrameWindow) -> None:
+    """Write down what a run learns from; where that is written already, compare.
+
+    Raises:
+        ConfigError: The run began with other data.
+    """
+    from casapose_ros.files import replacing
+
+    path = out / DATA_FILE
+    now = json.loads(json.dumps(_describe(data, frames)))
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before["source"] != now["source"]:
+            raise ConfigError(
+                f"{path}: the run began with {before['source']}, now it is to learn from "
+                f"{now['source']}: go on with the same, or train into another folder"
+            )
+        different = [key for key in now if before[key] != now[key]]
+        if different:
+            told = "; ".join(
+                f"{key}: {_brief(before[key])} there, {_brief(now[key])} here" for key in different
+            )
+            raise ConfigError(
+                f"{path}: the run began with other data ({told}): go on with the same, or train "
+                "into another folder"
+            )
+    with replacing(path) as part:
+        part.write_text(json.dumps(now, indent=1) + "\n")
+
+
+def _describe(data: TrainingData, frames: FrameCache | FrameWindow) -> dict[str, Any]:
+    """Of data sets what stays the same when they are copied, or rendered anew elsewhere."""
+    from casapose_ros.config import to_dict
+
+    if data.live:
+        jobs = [{"frames": job.frames, **job.describe()} for job in data.live]
+        return {"source": "frames on the fly", "jobs": jobs, "window": to_dict(data.window)}
+    notes = [path / data.split / "render.json" for path in data.paths]
+    return {
+        "source": "data sets",
+        "frames": len(frames),
+        "data_sets": len(training_sets(data)),
+        "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
+    }
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def _open_cache(
+    dataset: BopDataset, data: TrainingData, objects: Sequence[ObjectModel], config: TrainConfig
+) -> FrameCache:
+    from rich.progress import Progress
+
+    from casapose_ros.data.frame_cache import open_frame_cache
+
+    with Progress() as bar:
+        task = bar.add_task(f"reading {dataset.path.name}", total=None)
+        return open_frame_cache(
+            dataset,
+            objects,
+            config.input_size,
+            data.cache or dataset.path / "cache",
+            config.symmetric_targets,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _print_problems(datasets: Sequence[BopDataset]) -> None:
+    """What was skipped, file by file, and how much it was."""
+    problems = [problem for dataset in datasets for problem in dataset.problems]
+    for problem in problems:
+        print(f"skipped: {problem}")
+    if problems:
+        print(f"{len(problems)} broken scenes or frames were skipped")

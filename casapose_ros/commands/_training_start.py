@@ -1,0 +1,86 @@
+"""What a training run starts from: nothing, or a trained model that learns more objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casapose_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from casapose_ros.data.bop import BopFrame
+    from casapose_ros.training.extending import Extension
+    from casapose_ros.training.settings import TrainConfig
+    from casapose_ros.types import ObjectModel
+
+
+@dataclass(frozen=True)
+class TrainingStart:
+    """What is known before any data are read.
+
+    Attributes:
+        config: Settings; they name all objects, so that a run that goes on later with another
+            object set, or another order, is refused by its checkpoint.
+        objects: The objects, class ids 1..K in order.
+        extension: What the run takes over from a trained model; None if it starts from nothing.
+    """
+
+    config: TrainConfig
+    objects: tuple[ObjectModel, ...]
+    extension: Extension | None = None
+
+    def check_frames(self, frames: Iterable[BopFrame]) -> None:
+        """Refuse training frames in which an object never appears.
+
+        Raises:
+            DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
+        """
+        from casapose_ros.evaluation.datasets import count_objects
+        from casapose_ros.training.extending import check_training_data
+
+        if self.extension is not None:
+            check_training_data(self.extension, count_objects(frames))
+
+
+def start_of(config: TrainConfig, objects: Path, bundle: Path | None = None) -> TrainingStart:
+    """Choose the objects to learn.
+
+    Args:
+        config: Settings.
+        objects: Folder of the object set.
+        bundle: Trained model to add objects to; None starts from nothing.
+
+    Raises:
+        CasaposeError: An object is not in the set, or set and settings do not fit the model.
+    """
+    extension = None
+    if bundle is None:
+        chosen = _choose_objects(objects, config.objects)
+    else:
+        extension = _extend(bundle, objects, config)
+        chosen = extension.objects
+    named = replace(config, objects=tuple(obj.name for obj in chosen))
+    return TrainingStart(named, chosen, extension)
+
+
+def _extend(bundle: Path, objects: Path, config: TrainConfig) -> Extension:
+    from casapose_ros.bundle import load_bundle
+    from casapose_ros.data.meshes import load_object_set
+    from casapose_ros.training.extending import extend_bundle
+
+    more = load_object_set(objects).objects
+    return extend_bundle(load_bundle(bundle), more, config, str(objects))
+
+
+def _choose_objects(path: Path, names: tuple[str, ...]) -> tuple[ObjectModel, ...]:
+    """Objects of the set, in the order named, with class ids 1..K."""
+    from casapose_ros.data.meshes import load_object_set
+
+    by_name = {model.name: model for model in load_object_set(path).objects}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ConfigError(f"{path} has no object {unknown[0]!r}; it has {', '.join(by_name)}")
+    chosen = names or tuple(by_name)
+    return tuple(replace(by_name[n], class_id=i) for i, n in enumerate(chosen, start=1))

@@ -1,0 +1,77 @@
+"""Whether a data set can teach an object set: same objects, same size, truth for every image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from casapose_ros.data.bop import BopDataset, BopFrame, list_images
+from casapose_ros.data.models_info import read_models_info
+from casapose_ros.errors import DatasetError
+from casapose_ros.types import ObjectModel
+
+TOLERANCE = 0.05
+"""Difference of size or place up to which two models may be one object, of its diameter."""
+
+
+def check_fit(path: Path, frames: Iterable[BopFrame], objects: Sequence[ObjectModel]) -> None:
+    """Compare the objects that frames show with those to learn.
+
+    Objects of the data set that are not to be learned are background.
+
+    Raises:
+        DatasetError: They have none in common, or one of them has another size or place in its
+            own frame than the data set's model of it.
+    """
+    present = {truth.bop_id for frame in frames for truth in frame.objects}
+    if not present.intersection(model.bop_id for model in objects):
+        known = ", ".join(f"{model.bop_id} ({model.name})" for model in objects)
+        raise DatasetError(
+            f"{path}: its ground truth has the BOP ids {sorted(present)}, the object set has "
+            f"{known}: there is nothing to learn"
+        )
+    info_path = path / "models" / "models_info.json"
+    infos = read_models_info(info_path) if info_path.is_file() else {}
+    for model in objects:
+        if model.bop_id not in present or model.bop_id not in infos:
+            continue
+        info = infos[model.bop_id]
+        if abs(info.diameter - model.diameter) > TOLERANCE * info.diameter:
+            raise DatasetError(
+                f"{info_path}: object {model.bop_id} is {info.diameter:.4f} m across, the object "
+                f"set's {model.name!r} with this id {model.diameter:.4f} m: not the same object"
+            )
+        apart = np.abs([info.box_min - model.box_min, info.box_max - model.box_max]).max()
+        if apart > TOLERANCE * info.diameter:
+            raise DatasetError(
+                f"{info_path}: the box of object {model.bop_id} begins at {_metres(info.box_min)}, "
+                f"that of the object set's {model.name!r} with this id at "
+                f"{_metres(model.box_min)}: another origin, or another mesh; make the object set "
+                "from this data set's models, or align it with 'casapose objects --align-to'"
+            )
+
+
+def check_complete(dataset: BopDataset, frames: Sequence[BopFrame]) -> None:
+    """Look for images that the scenes' files do not speak of.
+
+    A data set that skips what is broken notes them in its ``problems``.
+
+    Raises:
+        DatasetError: There is one, and the data set is not to skip what is broken.
+    """
+    listed = {frame.image_path for frame in frames}
+    for scene in sorted({path.parents[1] for path in listed}):
+        for path in sorted(set(list_images(scene).values()) - listed):
+            problem = (
+                f"{path}: no entry in {scene / 'scene_camera.json'}, so no ground truth "
+                "(an unfinished rendering? finish it with 'casapose render --resume')"
+            )
+            if not dataset.skip_broken:
+                raise DatasetError(f"{problem}; --skip-broken leaves such images out")
+            dataset.problems.append(problem)
+
+
+def _metres(point: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:.4f}" for value in point) + ") m"

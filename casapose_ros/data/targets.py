@@ -1,0 +1,68 @@
+"""What training aims at: an image's keypoints, for every pose in which an object looks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from casapose_ros.data.bop import GroundTruth
+from casapose_ros.geometry import project, symmetry_transforms
+from casapose_ros.types import NUM_KEYPOINTS, CameraModel, ObjectModel
+
+CONTINUOUS_STEPS = 16
+"""Rotations about a continuous axis: a target lies at most 11 degrees from the nearest of them."""
+
+
+def present_classes(labels: np.ndarray) -> np.ndarray:
+    """Class ids in an (H, W) uint8 label map, without background, in ascending order."""
+    # OpenCV's histogram lets other threads run, NumPy's does not.
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
+    return np.flatnonzero(counts[1:]) + 1
+
+
+class KeypointTargets:
+    """Projects the keypoints of objects 1..K.
+
+    Args:
+        objects: The objects.
+        symmetric: Give the keypoints of every equivalent pose; otherwise only the pose's own.
+
+    Attributes:
+        candidates: (K, S, 9, 3) metres, object frame; an object that has fewer than S equivalent
+            poses repeats its first.
+    """
+
+    def __init__(self, objects: Sequence[ObjectModel], symmetric: bool):
+        parts = [_candidates(model, symmetric) for model in objects]
+        count = max(len(part) for part in parts)
+        self.candidates = np.stack([_padded(part, count) for part in parts])
+        self._row = {model.bop_id: row for row, model in enumerate(objects)}
+
+    def project(self, truths: Sequence[GroundTruth], camera: CameraModel) -> np.ndarray:
+        """(K, S, 9, 2) float32 px, x then y; NaN for absent objects.
+
+        Of several instances of one object the last counts: the method knows one per image.
+        """
+        found = np.full((*self.candidates.shape[:3], 2), np.nan, np.float32)
+        for truth in truths:
+            row = self._row.get(truth.bop_id)
+            if row is not None:
+                points = self.candidates[row].reshape(-1, 3)
+                pixels = project(points, truth.R_cam_obj, truth.t_cam_obj, camera)
+                found[row] = pixels.reshape(found.shape[1:])
+        return found
+
+
+def _candidates(model: ObjectModel, symmetric: bool) -> np.ndarray:
+    """(S, 9, 3) keypoints of one object in its equivalent poses."""
+    if not symmetric:
+        return model.keypoints[None]
+    transforms = symmetry_transforms(model.symmetries, CONTINUOUS_STEPS)
+    return model.keypoints @ transforms[:, :3, :3].swapaxes(1, 2) + transforms[:, None, :3, 3]
+
+
+def _padded(candidates: np.ndarray, count: int) -> np.ndarray:
+    repeated = np.broadcast_to(candidates[:1], (count - len(candidates), NUM_KEYPOINTS, 3))
+    return np.concatenate([candidates, repeated])

@@ -1,0 +1,92 @@
+"""Rendering as a part of ``casapose train``: what is missing is made, what is there is used."""
+
+import json
+
+import pytest
+import yaml
+from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
+
+from casapose_ros.cli import main
+from casapose_ros.config import to_dict
+from casapose_ros.data import render_job
+
+RECIPES = [
+    {"scenes": "scenes/boxes.yaml", "frames": 3, "split": "train_pbr"},
+    {"scenes": "scenes/boxes.yaml", "frames": 1, "split": "val", "seed": 1},
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    require_gl()
+    small_object_set(tmp_path / "objects")
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "boxes.yaml").write_text(yaml.safe_dump(to_dict(SMALL_SCENES)))
+    write_settings(tmp_path)
+    return tmp_path
+
+
+def write_settings(folder, **changes):
+    settings = {
+        "input_size": [160, 120],
+        "crop": {"size": 64, "pixels": 64},
+        "batch_size": 4,
+        "render": RECIPES,
+        "on_the_fly": {"frames": 3, "frames_per_step": 1.0},
+    }
+    (folder / "train.yaml").write_text(yaml.safe_dump(settings | changes))
+
+
+def preview(folder, *more, data="data"):
+    """Everything but the training."""
+    arguments = ["--config", folder / "train.yaml", "--objects", folder / "objects"]
+    arguments += ["--data", folder / data, "--preview", folder / "sheet.png", "--jobs", 1, *more]
+    return main(["train", *map(str, arguments)])
+
+
+def test_what_is_missing_is_rendered_once(folder, capsys, monkeypatch):
+    monkeypatch.setattr(render_job, "make_props", lambda seed: small_props())
+    assert preview(folder) == 0
+    assert (folder / "sheet.png").exists()
+    data = folder / "data" / "boxes"
+    assert len(list((data / "train_pbr" / "000000" / "rgb").iterdir())) == 3
+    assert json.loads((data / "val" / "render.json").read_text())["seed"] == 1
+    assert "3 frames to render" in capsys.readouterr().out
+    images = {path: path.stat().st_mtime_ns for path in data.rglob("rgb/*")}
+    assert preview(folder) == 0
+    assert "frames to render" not in capsys.readouterr().out
+    assert images == {path: path.stat().st_mtime_ns for path in data.rglob("rgb/*")}
+    write_settings(folder, render=[RECIPES[0] | {"frames": 4}, RECIPES[1]])
+    assert preview(folder) == 0
+    assert "1 frames to render" in capsys.readouterr().out
+    write_settings(folder, render=[RECIPES[0] | {"seed": 5}, RECIPES[1]])
+    assert preview(folder) == 2
+    assert "begun with other settings (seed)" in capsys.readouterr().err
+    # Its renders can be learned from as any other data set.
+    assert preview(folder, "--no-render", data="data/boxes") == 0
+
+
+def test_frames_on_the_fly_are_not_written(folder, monkeypatch):
+    monkeypatch.setattr(render_job, "make_props", lambda seed: small_props())  # of the split val
+    assert preview(folder, "--on-the-fly") == 0
+    assert (folder / "sheet.png").exists()
+    assert not (folder / "data" / "boxes" / "train_pbr").exists()
+    assert (folder / "data" / "boxes" / "val").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("render", "flags", "message"),
+    [
+        ([RECIPES[1]], [], "no entry has split 'train_pbr'"),
+        ([RECIPES[0] | {"split": "test"}], [], "split 'test', which nobody asks for"),
+        ([], ["--on-the-fly"], "--on-the-fly needs the 'render' section"),
+        (RECIPES, ["--on-the-fly", "--no-render"], "--on-the-fly needs the 'render' section"),
+        (RECIPES, [], "is a data set itself"),
+    ],
+)
+def test_sections_that_make_no_sense(folder, capsys, render, flags, message):
+    write_settings(folder, render=render)
+    if message == "is a data set itself":
+        (folder / "data" / "train_pbr").mkdir(parents=True)
+    assert preview(folder, *flags) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Keypoint targets: projected poses, one set for each way in which an object looks the same."""
+
+from dataclasses import replace
+
+import numpy as np
+from exact_fields import CAMERA, box_object, random_pose
+
+from casapose_ros.data.bop import GroundTruth
+from casapose_ros.data.targets import CONTINUOUS_STEPS, KeypointTargets, present_classes
+from casapose_ros.geometry import project
+from casapose_ros.types import Symmetries
+
+HALF_TURN = np.diag([-1.0, -1, 1, 1])
+HALF_TURN[:3, 3] = (0.02, -0.04, 0)  # about the box's own axis, which is not the frame's
+AXIS = (np.array([0.0, 0, 1]), np.array([0.01, -0.02, 0]))
+
+
+def test_without_symmetry_there_is_one_candidate():
+    rng = np.random.default_rng(0)
+    boxes = (box_object(1), replace(box_object(2), symmetries=Symmetries(HALF_TURN[None])))
+    R, t = random_pose(rng)
+    found = KeypointTargets(boxes, symmetric=False).project([GroundTruth(12, R, t)], CAMERA)
+    assert found.shape == (2, 1, 9, 2) and found.dtype == np.float32
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1, 0], project(boxes[1].keypoints, R, t, CAMERA), atol=1e-3)
+
+
+def test_every_equivalent_pose_is_a_candidate():
+    rng = np.random.default_rng(1)
+    box = replace(box_object(1), symmetries=Symmetries(HALF_TURN[None]))
+    R, t = random_pose(rng)
+    (found,) = KeypointTargets([box], symmetric=True).project([GroundTruth(11, R, t)], CAMERA)
+    turned = R @ HALF_TURN[:3, :3], R @ HALF_TURN[:3, 3] + t
+    for candidate, pose in zip(found, [(R, t), turned], strict=True):
+        np.testing.assert_allclose(candidate, project(box.keypoints, *pose, CAMERA), atol=1e-3)
+    # A half turn of a box puts its corners upon each other and its centre upon itself.
+    np.testing.assert_allclose(found[1, 0], found[0, 0], atol=1e-3)
+    np.testing.assert_allclose(np.sort(found[1], axis=0), np.sort(found[0], axis=0), atol=1e-3)
+
+
+def test_an_object_with_fewer_symmetries_repeats_its_first():
+    objects = (
+        box_object(1),
+        replace(box_object(2), symmetries=Symmetries(continuous=(AXIS,))),
+        replace(box_object(3), symmetries=Symmetries(HALF_TURN[None])),
+    )
+    candidates = KeypointTargets(objects, symmetric=True).candidates
+    assert candidates.shape == (3, CONTINUOUS_STEPS, 9, 3)
+    assert np.all(candidates[0] == objects[0].keypoints)
+    assert np.all(candidates[2, 2:] == objects[2].keypoints)
+    # Distances from the axis stay as they are.
+    radii = np.linalg.norm(candidates[1, :, :, :2] - AXIS[1][:2], axis=-1)
+    np.testing.assert_allclose(radii, np.broadcast_to(radii[:1], radii.shape), atol=1e-12)
+
+
+def test_present_classes():
+    assert present_classes(np.uint8([[0, 3], [1, 3]])).tolist() == [1, 3]
+    assert present_classes(np.zeros((2, 2), np.uint8)).tolist() == []

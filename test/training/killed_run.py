@@ -1,0 +1,54 @@
+"""A small training run in a process of its own: ``python killed_run.py FOLDER STEPS_PER_SECOND``.
+
+It learns from noise, writes a checkpoint every third step, and goes on where it was stopped.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.score import ScoreCalibration
+from casapose_ros.training import loop
+from casapose_ros.training.batches import CropConfig
+from casapose_ros.training.settings import TrainConfig
+from casapose_ros.training.validation import ValidationResult
+from casapose_ros.types import ObjectModel
+
+STEPS = 12
+CONFIG = TrainConfig(
+    width=0.125,
+    input_size=(64, 48),
+    crop=CropConfig(size=32, pixels=64),
+    batch_size=2,
+    steps=STEPS,
+    warmup_steps=5,
+    validate_every=4,
+    checkpoint_every=3,
+)
+RESULT = ValidationResult(1.0, 1.0, 0.5, 0.25, 0.5, 0.0, ScoreCalibration(), 2.5, ())
+
+
+def main() -> None:
+    tf.config.experimental.enable_op_determinism()
+    tf.config.run_functions_eagerly(True)  # compiling takes longer than a few steps
+    keras.utils.set_random_seed(0)
+    folder, pause = Path(sys.argv[1]), float(sys.argv[2])
+    loop.LOG_EVERY = 1
+    rng = np.random.default_rng(0)
+    labels = np.zeros((3, 48, 64), np.uint8)
+    labels[:, 10:40, 10:50] = 1
+    keypoints = rng.uniform(10, 50, (3, 1, 1, 9, 2)).astype(np.float32)
+    cache = FrameCache(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), labels, keypoints, 1.0)
+    cube = ObjectModel("cube", 1, 1, np.eye(9, 3) * 0.1, 0.1, -np.ones(3) / 9, np.ones(3) / 9)
+    run = loop.Run(CONFIG, cache, [cube], lambda estimator: RESULT, folder, "test")
+    run.resume()
+    run.train(lambda progress: time.sleep(pause))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A step of training with bfloat16 features is that of float32, to a stated tolerance."""
+
+import keras
+import numpy as np
+import pytest
+from any_backend import value_and_gradients
+
+from casapose_ros.network import NetworkConfig, build_network
+from casapose_ros.network.weights import get_weights, set_weights
+from casapose_ros.training.trainer import LossWeights, Trainer
+
+
+def made_up_batch():
+    """Crops in which every pixel tells its class by its colour, and noise."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((4, 32, 32), np.uint8)
+    labels[:, 2:18, 2:18], labels[:, 14:30, 12:30] = 1, 2
+    image = 60 + 60 * labels[..., None] + rng.integers(-40, 40, (4, 32, 32, 3))
+    pixels = rng.choice(np.flatnonzero(labels[0]), (4, 128)).astype(np.int32)
+    inputs = {"image": image.astype(np.uint8), "labels": labels, "guide": labels, "pixels": pixels}
+    return inputs, {"keypoints": rng.uniform(4, 28, (4, 2, 1, 9, 2)).astype(np.float32)}
+
+
+def loss_and_gradients(precision: str, weights: dict | None):
+    """The loss of a first step, its gradients by variable, and the weights it started from."""
+    network = build_network(NetworkConfig(2, width=0.25), precision)
+    if weights is not None:
+        set_weights(network, weights)
+    trainer = Trainer(network, LossWeights(), LossWeights(), 10, 1.0)
+    trainer.compile(optimizer=keras.optimizers.SGD())
+    inputs, targets = made_up_batch()
+    variables = trainer.trainable_variables
+
+    def loss(*values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            outputs = trainer(inputs, training=True)
+            return trainer.compute_loss(inputs, targets, outputs)
+
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    value, gradients = value_and_gradients(loss, *values)
+    names = [variable.path.split("/", 1)[1] for variable in variables]
+    return float(value), dict(zip(names, gradients, strict=True)), get_weights(network)
+
+
+def angle(a, b) -> float:
+    """Between two arrays taken as vectors, degrees."""
+    cosine = np.vdot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
+    return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def test_loss_and_gradients_are_those_of_float32():
+    keras.utils.set_random_seed(1)
+    loss, gradients, weights = loss_and_gradients("float32", None)
+    rounded_loss, rounded, _ = loss_and_gradients("bfloat16", weights)
+    assert rounded_loss == pytest.approx(loss, rel=0.01)
+    whole, rounded_whole = (
+        np.concatenate([g.ravel() for g in all_of_them.values()])
+        for all_of_them in (gradients, rounded)
+    )
+    assert np.linalg.norm(rounded_whole) == pytest.approx(np.linalg.norm(whole), rel=0.05)
+    assert angle(rounded_whole, whole) < 12
+    for name in ("segmentation_decoder/head/kernel", "vector_decoder/head/kernel"):
+        assert angle(rounded[name], gradients[name]) < 6, name
