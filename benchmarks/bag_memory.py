@@ -233,7 +233,8 @@ def draw(results: Sequence[Measured], path: Path) -> None:
         for size, peak in zip(sizes, peaks, strict=True):
             place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
             right.annotate(f"{peak:.0f}", (size, peak), fontsize=8, **place)
-    right.set(xlabel="size of the bag, GB", xlim=(0, None), ylim=(0, None))
+    highest = max(result.command.peak for result in results)
+    right.set(xlabel="size of the bag, GB", xlim=(0, None), ylim=(0, 1.12 * highest))
     right.set_title("Peak", fontsize=10)
     right.legend(loc="center right", fontsize=8)
     for axes in (left, right):

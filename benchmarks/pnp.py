@@ -111,6 +111,8 @@ def observe(
             for pose in estimator.estimate(frame.image, frame.camera):
                 covariances = pose.keypoint_covariances
                 rows.append((index, pose.class_id, pose.score, pose.keypoints, covariances))
+        if not rows:
+            raise SystemExit("the model finds nothing in these images")
         columns = zip(COLUMNS, zip(*rows, strict=True), strict=True)
         np.savez(cache, key=key, **{name: np.array(column) for name, column in columns})
     stored = np.load(cache)

@@ -32,7 +32,7 @@ class TrainingStart:
     extension: Extension | None = None
 
     def check_frames(self, frames: Iterable[BopFrame]) -> None:
-        """Refuse training frames in which an object never appears.
+        """Refuse frames for an extension in which an object never appears.
 
         Raises:
             DatasetError: A known object would be forgotten, or a new one has nothing to learn from.

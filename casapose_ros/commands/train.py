@@ -172,9 +172,9 @@ def train(
 
     config, objects = start.config, start.objects
     validate = _validator(validation_set(data), objects, config)
+    if start.extension is not None and not data.live:
+        start.check_frames(frame for dataset in training_sets(data) for frame in dataset)
     with closing(open_frames(data, objects, config)) as frames:
-        if not data.live:
-            start.check_frames(frame for dataset in training_sets(data) for frame in dataset)
         make_folder(out)
         note_data(out, data, frames)
         # Hosts take different times to read their frames: they meet after it.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -74,6 +75,25 @@ def small_batch(step: int, share: range):
     return {"image": image, "labels": labels}, {"target": target.astype("f")}
 
 
+def exchanged() -> list[str]:
+    """What devices tell one another to copy pixels by class, there and back."""
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    def gradient(x, labels):
+        def loss(x):
+            return ops.sum(ops.square(guided_upsampling(x, half_size(labels), labels)))
+
+        return jax.grad(loss)(x)
+
+    shared = NamedSharding(Mesh(jax.devices(), ("batch",)), PartitionSpec("batch"))
+    x = jax.ShapeDtypeStruct((4, 8, 8, 2), "float32")
+    labels = jax.ShapeDtypeStruct((4, 16, 16), "int32")
+    compiled = jax.jit(gradient, in_shardings=shared, out_shardings=shared)
+    program = compiled.lower(x, labels).compile()
+    return re.findall("all-gather|all-reduce|all-to-all|collective-permute", program.as_text())
+
+
 def train_small(job: dict) -> None:
     """Some steps; then host 1 is lost, and what host 0 says about it is kept."""
     devices, out = Devices(BATCH), Path(job["out"])
@@ -95,6 +115,7 @@ def train_small(job: dict) -> None:
 
     losses = [step(number) for number in range(job["steps"])]
     result = {"losses": losses, "devices": devices.count, "hosts": devices.hosts}
+    result["exchanged"] = exchanged()
     devices.check_same("settings", "the same everywhere")
     try:
         devices.check_same("data", f"frames of host {devices.host}")

@@ -101,6 +101,12 @@ def test_learns_what_one_device_learns(runs, name):
 
 
 @needs_jax
+def test_devices_keep_their_features_to_themselves(runs):
+    """They exchange sums; to exchange the features themselves would take longer than the step."""
+    assert result(runs["devices"])["exchanged"] == []
+
+
+@needs_jax
 def test_hosts_agree(runs):
     assert result(runs["hosts"])["hosts"] == 2
     first, second = (np.load(runs["hosts"] / f"weights_{host}.npz") for host in (0, 1))

@@ -1,13 +1,19 @@
 """A step of training with bfloat16 features is that of float32, to a stated tolerance."""
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from any_backend import value_and_gradients
 
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.network.weights import get_weights, set_weights
+from casapose_ros.training import losses
 from casapose_ros.training.trainer import LossWeights, Trainer
+
+WEIGHTS = LossWeights(1.0, 1.0, 0.0, 0.0)
+"""Without those losses that are ill-conditioned while vectors are near zero, as at the start."""
+HEADS = ("segmentation_decoder/head/kernel", "vector_decoder/head/kernel")
 
 
 def made_up_batch():
@@ -26,7 +32,7 @@ def loss_and_gradients(precision: str, weights: dict | None):
     network = build_network(NetworkConfig(2, width=0.25), precision)
     if weights is not None:
         set_weights(network, weights)
-    trainer = Trainer(network, LossWeights(), LossWeights(), 10, 1.0)
+    trainer = Trainer(network, WEIGHTS, WEIGHTS, 10, 1.0)
     trainer.compile(optimizer=keras.optimizers.SGD())
     inputs, targets = made_up_batch()
     variables = trainer.trainable_variables
@@ -48,16 +54,26 @@ def angle(a, b) -> float:
     return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def test_loss_and_gradients_are_those_of_float32():
+def rounded_kernels(weights: dict) -> dict:
+    return {
+        name: value.astype(ml_dtypes.bfloat16).astype("f") if name.endswith("kernel") else value
+        for name, value in weights.items()
+    }
+
+
+def test_loss_and_gradients_are_those_of_float32(monkeypatch):
+    """Loss within 1 %, gradients of the heads within 2 degrees; on the way down to the first layer
+    errors grow, but no more than three times as much as if nothing but the kernels were rounded.
+    """
+    # Otherwise a pixel whose class is nearly undecided would count in one and not in the other.
+    monkeypatch.setattr(losses, "counted_labels", lambda labels, logits: labels)
     keras.utils.set_random_seed(1)
-    loss, gradients, weights = loss_and_gradients("float32", None)
+    loss, exact, weights = loss_and_gradients("float32", None)
+    _, floor, _ = loss_and_gradients("float32", rounded_kernels(weights))
     rounded_loss, rounded, _ = loss_and_gradients("bfloat16", weights)
     assert rounded_loss == pytest.approx(loss, rel=0.01)
-    whole, rounded_whole = (
-        np.concatenate([g.ravel() for g in all_of_them.values()])
-        for all_of_them in (gradients, rounded)
-    )
-    assert np.linalg.norm(rounded_whole) == pytest.approx(np.linalg.norm(whole), rel=0.05)
-    assert angle(rounded_whole, whole) < 12
-    for name in ("segmentation_decoder/head/kernel", "vector_decoder/head/kernel"):
-        assert angle(rounded[name], gradients[name]) < 6, name
+    for name in HEADS:
+        assert 0 < angle(rounded[name], exact[name]) < 2, name
+    whole = [np.concatenate([g.ravel() for g in each.values()]) for each in (exact, floor, rounded)]
+    assert np.linalg.norm(whole[2]) == pytest.approx(np.linalg.norm(whole[0]), rel=0.1)
+    assert angle(whole[2], whole[0]) < 3 * angle(whole[1], whole[0])
