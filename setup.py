@@ -13,6 +13,8 @@ BAGS = ["rosbags", "mcap", "apsw", "lz4", "zstandard"]
 EVALUATE = [*RENDER, *BAGS]
 CLUSTER = ["distributed"]
 IMPORT = ["h5py"]
+# Training on several GPUs or hosts; earlier Python versions get a JAX without what that needs.
+JAX = ["jax>=0.8,<0.11; python_version >= '3.11'"]
 
 setup(
     name="casapose_ros",
@@ -38,8 +40,9 @@ setup(
         "evaluate": EVALUATE,
         "cluster": CLUSTER,
         "import": IMPORT,
+        "jax": JAX,
         "all": [*EVALUATE, *CLUSTER, *IMPORT],
-        "dev": ["pytest", "ruff"],
+        "dev": ["pytest", "ruff", *JAX],
     },
     entry_points={"console_scripts": ["casapose = casapose_ros.cli:main"]},
 )
