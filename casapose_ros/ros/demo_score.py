@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from casapose_ros.evaluation.judgements import Collector
 from casapose_ros.evaluation.matching import Judgement, Reference, TrueObject, match_frame
 from casapose_ros.evaluation.summary import Summary, summarise
 from casapose_ros.types import CameraModel, ObjectPose
@@ -102,15 +103,16 @@ class Scoreboard:
             return None
         first, last = min(self._answers), max(self._answers)
         p50, p95 = np.percentile(list(self._latencies.values()), [50, 95]).tolist()
+        collector = Collector()
+        for stamp, judgement in self._judgements.items():
+            collector.add(str(stamp), judgement)
         return Score(
             seconds=(last - first) / 1e9,
             frames_in=sum(first <= stamp <= last for stamp in self._truths),
             frames_out=len(self._answers),
             latency_p50=p50,
             latency_p95=p95,
-            objects=summarise(
-                list(self._judgements.values()), list(self._references), MIN_VISIBILITY
-            ),
+            objects=summarise(collector.result(), list(self._references), MIN_VISIBILITY),
         )
 
     def frames(self) -> list[tuple[int, float, Sequence[ObjectPose], Sequence[TrueObject]]]:
