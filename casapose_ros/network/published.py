@@ -11,7 +11,6 @@ Encoders to start a training from: ResNet-18 in pre-activation form with the lay
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from casapose_ros.errors import WeightsError
 from casapose_ros.network.model import VECTOR_CHANNELS, CASAPose
 from casapose_ros.network.normalisation import EPSILON
-from casapose_ros.network.weights import named_variables
+from casapose_ros.network.weights import named_variables, read_weights
 from casapose_ros.types import NUM_KEYPOINTS
 
 _LAYERS = (
@@ -82,8 +81,11 @@ def load_encoder(network: CASAPose, path: str | Path) -> None:
             width, or holds NaN. The network is left as it was.
     """
     path = Path(path)
-    found = _encoder_of_npz(path) if path.suffix == ".npz" else _encoder_of_h5(path)
-    variables = {n: v for n, v in named_variables(network).items() if n.startswith("encoder/")}
+    found = read_weights(path) if path.suffix == ".npz" else _encoder_of_h5(path)
+    found, variables = (
+        {name: value for name, value in each.items() if name.startswith("encoder/")}
+        for each in (found, named_variables(network))
+    )
     missing = sorted(variables.keys() - found.keys())
     if missing:
         raise WeightsError(
@@ -123,17 +125,6 @@ def infer_num_objects(weights: dict[str, np.ndarray], variant: str) -> int:
             f"the segmentation head has {head.shape[-1]} outputs, too few for variant {variant!r}"
         )
     return num_objects
-
-
-def _encoder_of_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in archive.files if name.startswith("encoder/")]
-            return {name: archive[name].astype(np.float32) for name in names}
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path}: not a readable weights file: {error}") from error
 
 
 def _encoder_of_h5(path: Path) -> dict[str, np.ndarray]:

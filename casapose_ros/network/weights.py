@@ -79,16 +79,24 @@ def save_weights(network: keras.Model, path: str | Path, dtype: str = "float16")
         np.savez_compressed(file, **arrays)
 
 
-def load_weights(network: keras.Model, path: str | Path) -> None:
-    """Read what :func:`save_weights` wrote; see :func:`set_weights` for what can go wrong."""
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """All arrays that :func:`save_weights` wrote, float32, by name.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            weights = {name: archive[name] for name in archive.files}
+            return {name: archive[name].astype(np.float32) for name in archive.files}
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path}: not a readable weights file: {error}") from error
-    set_weights(network, weights, str(path))
+
+
+def load_weights(network: keras.Model, path: str | Path) -> None:
+    """Read what :func:`save_weights` wrote; see :func:`set_weights` for what can go wrong."""
+    set_weights(network, read_weights(path), str(path))
 
 
 def _some(names: list[str]) -> str:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from casapose_ros.bundle import Bundle, load_network
+from casapose_ros.bundle import WEIGHTS_FILE, Bundle
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.network.model import NetworkConfig
-from casapose_ros.network.weights import get_weights
+from casapose_ros.network.weights import read_weights
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.types import ObjectModel
 
@@ -59,7 +59,8 @@ def extend_bundle(
     """
     _check_network(bundle, config)
     objects = extend_objects(bundle.objects, more, config.objects, where)
-    weights = get_weights(load_network(bundle))
+    # Read, not built: hosts have not met yet, and nothing may be computed before they have.
+    weights = read_weights(bundle.path / WEIGHTS_FILE)
     return Extension(
         objects,
         len(bundle.objects),

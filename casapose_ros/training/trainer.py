@@ -143,7 +143,10 @@ class Trainer(keras.Model):
         """Loss weights of the current step, (4,)."""
         progress = ops.cast(self.optimizer.iterations, "float32") / self.total_steps
         progress = ops.minimum(progress, 1.0)
-        first, last = (ops.convert_to_tensor(w.as_list()) for w in (self.first, self.last))
+        first, last = (
+            ops.convert_to_tensor(weights.as_list(), "float32")
+            for weights in (self.first, self.last)
+        )
         return first + (last - first) * progress
 
 
