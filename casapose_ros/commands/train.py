@@ -246,7 +246,7 @@ def _train(training) -> None:
             losses = "  ".join(f"{k} {v:.3f}" for k, v in progress.losses.items() if k != "loss")
             text = f"{1000 * progress.seconds_per_step:.0f} ms/step  {losses}"
             bar.update(task, completed=progress.step, description=text)
-            if progress.validation is not shown:
+            if progress.validation and progress.validation is not shown:
                 shown = progress.validation
                 figures = "  ".join(f"{k} {v:.3f}" for k, v in shown.items())
                 console.print(f"step {progress.step}: {figures}")

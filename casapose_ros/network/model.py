@@ -45,8 +45,8 @@ class NetworkConfig:
             raise ConfigError(
                 f"unknown variant {self.variant!r}; known: {', '.join(GUIDED_BLOCKS)}"
             )
-        if self.num_objects < 1 or self.num_objects > 255:
-            raise ConfigError(f"num_objects must be 1..255, got {self.num_objects}")
+        if self.num_objects < 1 or self.num_objects > 254:
+            raise ConfigError(f"num_objects must be 1..254, got {self.num_objects}")
         if not 0 < self.width <= 8:
             raise ConfigError(f"width must be in (0, 8], got {self.width}")
         widths = self.vector_decoder

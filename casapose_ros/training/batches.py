@@ -76,6 +76,7 @@ def make_batch(
             ("pixels", "pixels"),
         )
     }
+    inputs["step"] = np.full(len(crops), step, np.int32)
     return inputs, {"keypoints": np.stack([crop.keypoints for crop in crops])}
 
 

@@ -39,12 +39,22 @@ def save_checkpoint(
     layers: dict[str, keras.Layer],
     optimizer: keras.optimizers.Optimizer,
 ) -> None:
-    """Write a checkpoint; the one before is removed when this one is whole."""
+    """Write a checkpoint; the one before is removed when this one is whole.
+
+    Raises:
+        WeightsError: A weight is not finite; the checkpoint before is kept.
+    """
     arrays = {}
     for prefix, layer in layers.items():
         arrays |= {f"{prefix}/{name}": value for name, value in get_weights(layer).items()}
     for index, variable in enumerate(optimizer.variables):
         arrays[f"optimizer/{index}"] = keras.ops.convert_to_numpy(variable)
+    for name, value in arrays.items():
+        if not np.all(np.isfinite(value)):
+            raise WeightsError(
+                f"{name} is not finite after {step} steps; the checkpoint before is kept. Train "
+                "into another folder with a lower learning_rate"
+            )
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     part = folder / f".part-{step:06d}"
@@ -88,6 +98,12 @@ def load_checkpoint(
         start = f"{prefix}/"
         weights = {n[len(start) :]: v for n, v in arrays.items() if n.startswith(start)}
         set_weights(layer, weights, str(path))
+    kept = sum(name.startswith("optimizer/") for name in arrays)
+    if kept != len(optimizer.variables):
+        raise WeightsError(
+            f"{path} holds {kept} variables of an optimizer, this one has "
+            f"{len(optimizer.variables)}; it was written by another version"
+        )
     for number, variable in enumerate(optimizer.variables):
         variable.assign(arrays[f"optimizer/{number}"])
     return int(index["step"])

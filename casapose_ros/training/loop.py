@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
@@ -64,6 +65,14 @@ class _Clocks:
     def __init__(self, step: int, waited: float):
         self.step, self.waited = step, waited
         self.wall, self.cpu = perf_counter(), process_time()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent in this context does not count."""
+        wall, cpu = perf_counter(), process_time()
+        yield
+        self.wall += perf_counter() - wall
+        self.cpu += process_time() - cpu
 
     def until(self, step: int, waited: float) -> dict[str, float]:
         """What the steps since then took, as :class:`Progress` has it."""
@@ -171,9 +180,8 @@ class Run:
         """
         newest = newest_checkpoint(self.out / CHECKPOINTS) if self.devices.is_chief else None
         with self.devices.folder_of_chief(newest) as path, self.devices.scope():
-            if path is None:
-                return
-            self.step = load_checkpoint(path, self.config, self._layers(), self.optimizer)
+            if path is not None:
+                self.step = load_checkpoint(path, self.config, self._layers(), self.optimizer)
         if self.devices.is_chief:
             for log in (TRAINING_LOG, VALIDATION_LOG):
                 _drop_rows_after(self.out / log, self.step)
@@ -187,6 +195,8 @@ class Run:
         config = self.config
         self.out.mkdir(parents=True, exist_ok=True)
         if self.step == config.steps:
+            if self.devices.is_chief:
+                _drop_rows_after(self.out / VALIDATION_LOG, self.step - 1)
             self._validate()
         with prefetch_batches(
             self.frames,
@@ -209,12 +219,15 @@ class Run:
                 self._give_up(float(losses["loss"]), inputs, targets)
             self.step += 1
             self.average.update(self.step)
-            if self.step % config.validate_every == 0 or self.step == config.steps:
-                figures = self._validate()
-            if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+            last = self.step == config.steps
+            if self.step % config.validate_every == 0 or last:
+                with since.paused():
+                    figures = self._validate()
+            if self.step % config.checkpoint_every == 0 or last:
                 # After the validation: a run that dies in it does it again.
-                self._save_checkpoint()
-            if self.step % LOG_EVERY == 0 or self.step == config.steps:
+                with since.paused():
+                    self._save_checkpoint()
+            if self.step % LOG_EVERY == 0 or last:
                 losses = {name: float(value) for name, value in losses.items()}
                 timing = since.until(self.step, batches.waited)
                 self._log(TRAINING_LOG, {"step": self.step, **losses, **timing})
@@ -273,7 +286,7 @@ class Run:
 
 
 def _append_row(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size
     with open(path, "a", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         if new:

@@ -45,7 +45,8 @@ class Trainer(keras.Model):
     Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes;
     ``guide`` (B, H, W) uint8, the classes that guide decoder 2: those of ``labels``, or corrupted
     ones, or ``crops.OWN_ESTIMATE`` for the network's own; and ``pixels`` (B, P) int32, a sample of
-    flattened foreground pixels at which vectors are learned. The target is ``keypoints``
+    flattened foreground pixels at which vectors are learned; and ``step`` (B,) int32, the number of
+    steps before this one. The target is ``keypoints``
     (B, K, S, 9, 2) px, x then y, in the crop, for each of S poses that look alike.
 
     Where the guide is right, vectors are learned as in the paper. Where it is wrong, a pixel has
@@ -122,7 +123,7 @@ class Trainer(keras.Model):
             )
             + losses.confidence_regulariser(confidence, voting),
         }
-        weights = self._weights()
+        weights = self._weights(x["step"])
         total = sum(weights[i] * value for i, value in enumerate(parts.values()))
         if coarse:
             parts["auxiliary"] = _auxiliary_loss(coarse[0], labels, keypoints, num_objects)
@@ -139,10 +140,13 @@ class Trainer(keras.Model):
         """Begin the means of the losses anew."""
         super().reset_metrics()
 
-    def _weights(self):
-        """Loss weights of the current step, (4,)."""
-        progress = ops.cast(self.optimizer.iterations, "float32") / self.total_steps
-        progress = ops.minimum(progress, 1.0)
+    def _weights(self, steps):
+        """Loss weights of the current step, (4,).
+
+        The optimiser's own count would be a constant of the program that JAX compiles.
+        """
+        step = ops.cast(ops.convert_to_tensor(steps), "float32")[0]
+        progress = ops.minimum(step / self.total_steps, 1.0)
         first, last = (
             ops.convert_to_tensor(weights.as_list(), "float32")
             for weights in (self.first, self.last)

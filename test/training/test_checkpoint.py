@@ -70,6 +70,14 @@ def test_the_old_one_goes_when_the_new_one_is_whole(save, tmp_path, monkeypatch)
     assert [p.name for p in tmp_path.iterdir()] == ["000002"]
 
 
+def test_weights_that_are_not_finite_do_not_replace_good_ones(save, optimizer, tmp_path):
+    good = save(1)
+    optimizer.variables[-1].assign(optimizer.variables[-1] * np.nan)
+    with pytest.raises(WeightsError, match="not finite after 2 steps; the checkpoint before is"):
+        save(2)
+    assert newest_checkpoint(tmp_path) == good
+
+
 def test_no_checkpoint(tmp_path):
     assert newest_checkpoint(tmp_path) is None
     assert newest_checkpoint(tmp_path / "nothing") is None

@@ -15,6 +15,7 @@ from casapose_ros.score import ScoreCalibration
 from casapose_ros.training import loop
 from casapose_ros.training.batches import CropConfig
 from casapose_ros.training.settings import TrainConfig
+from casapose_ros.training.trainer import LossWeights
 from casapose_ros.training.validation import ValidationResult
 from casapose_ros.types import ObjectModel
 
@@ -117,6 +118,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(start, eager, cache):
     with np.load(run.out / "failed_batch_0.npz") as batch:
         assert batch["image"].shape == (2, 32, 32, 3)
         assert batch["keypoints"].max() > 1e37
+
+
+def test_loss_weights_follow_the_step(start):
+    first, last = LossWeights(1, 2, 0, 0), LossWeights(0, 4, 0, 0)
+    run = start("weights", replace(CONFIG, loss_weights=first, final_loss_weights=last))
+    for step, expected in ((0, [1, 2, 0, 0]), (2, [0.5, 3, 0, 0]), (4, [0, 4, 0, 0])):
+        np.testing.assert_allclose(run.trainer._weights(np.full(2, step, np.int32)), expected)
 
 
 @pytest.mark.parametrize("variant", GUIDED_BLOCKS)
