@@ -120,11 +120,12 @@ def _with_cores(cores: Queue, work, args, *job) -> None:
 def _calibrate(args: argparse.Namespace, cores: set[int], variant: Variant) -> None:
     """Measure the CPU time of a step."""
     note = variant.folder / "cpu_per_step.json"
-    if note.exists():
-        return
     folder = variant.folder / "calibration"
     never = {"validate_every": 10**6, "checkpoint_every": 10**6, "validation_frames": 1}
     settings = {**variant.settings, "steps": CALIBRATION_STEPS, **never}
+    if note.exists():
+        _check_same(folder, settings)
+        return
     _call(args, cores, variant, settings, folder)
     rows = [r for r in read_log(folder / TRAINING_LOG) if r["step"] > SKIPPED_STEPS]
     note.write_text(json.dumps(float(np.mean([r["cpu_seconds_per_step"] for r in rows]))))
@@ -137,11 +138,20 @@ def _steps(args: argparse.Namespace, variant: Variant) -> int:
 
 def _train(args: argparse.Namespace, cores: set[int], variant: Variant, seed: int) -> None:
     steps = _steps(args, variant)
+    settings = {**variant.settings, "steps": steps, "seed": seed, "validate_every": steps // 2}
     log = read_log(variant.run(seed) / VALIDATION_LOG)
     if log and log[-1]["step"] == steps:
+        _check_same(variant.run(seed), settings)
         return
-    settings = {**variant.settings, "steps": steps, "seed": seed, "validate_every": steps // 2}
     _call(args, cores, variant, settings, variant.run(seed))
+
+
+def _check_same(folder: Path, settings: dict) -> None:
+    """What stands in the table has to be what the recipes say."""
+    if yaml.safe_load((folder / "train.yaml").read_text()) != settings:
+        raise SystemExit(
+            f"{folder} was trained with other settings: remove it or rename the variant"
+        )
 
 
 def _call(

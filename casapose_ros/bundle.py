@@ -17,6 +17,7 @@ from typing import Any
 
 from casapose_ros.config import from_dict, to_dict
 from casapose_ros.errors import BundleError, ConfigError
+from casapose_ros.files import replacing
 from casapose_ros.network import CASAPose, NetworkConfig, build_network
 from casapose_ros.network.weights import load_weights, save_weights
 from casapose_ros.objects import objects_from_json, objects_to_json
@@ -111,8 +112,9 @@ def save_bundle(
         weights_sha256=_sha256(new_weights),
         objects=objects_to_json(objects),
     )
-    os.replace(new_weights, path / WEIGHTS_FILE)
-    (path / DESCRIPTION_FILE).write_text(json.dumps(to_dict(description), indent=1) + "\n")
+    with replacing(path / DESCRIPTION_FILE) as part:
+        part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
+        os.replace(new_weights, path / WEIGHTS_FILE)
     if card is not None:
         (path / CARD_FILE).write_text(card)
     return load_bundle(path)

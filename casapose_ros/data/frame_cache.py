@@ -20,7 +20,7 @@ from casapose_ros.data.bop import BopDataset, BopFrame
 from casapose_ros.data.fitting import check_complete, check_fit
 from casapose_ros.data.targets import KeypointTargets
 from casapose_ros.errors import DatasetError
-from casapose_ros.files import make_folder
+from casapose_ros.files import make_folder, replacing
 from casapose_ros.geometry import resize_camera
 from casapose_ros.types import CameraModel, ObjectModel
 
@@ -252,7 +252,8 @@ def _write(
                 progress(done, count)
     images.flush()
     labels.flush()
-    (path / PROBLEMS).write_text(json.dumps(dict(sorted(broken.items()))))
+    with replacing(path / PROBLEMS) as part:
+        part.write_text(json.dumps(dict(sorted(broken.items()))))
 
 
 def _resized(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from casapose_ros.geometry import rotation_from_vector
+from casapose_ros import geometry
 from casapose_ros.types import Symmetries
 
 CONTINUOUS_STEPS = 315
@@ -20,11 +20,7 @@ def symmetry_transforms(symmetries: Symmetries) -> np.ndarray:
     Returns:
         (S, 4, 4) float64, metres, identity first.
     """
-    discrete = np.concatenate([np.eye(4)[None], np.reshape(symmetries.discrete, (-1, 4, 4))])
-    if not symmetries.continuous:
-        return discrete
-    turns = np.concatenate([_turns(axis, offset) for axis, offset in symmetries.continuous])
-    return (turns[:, None] @ discrete[None]).reshape(-1, 4, 4)
+    return geometry.symmetry_transforms(symmetries, CONTINUOUS_STEPS)
 
 
 def nearest_equivalent(
@@ -44,13 +40,3 @@ def nearest_equivalent(
     rotations = R_gt @ transforms[:, :3, :3]
     nearest = int(np.argmin(np.linalg.norm(rotations - R_est, axis=(1, 2))))
     return rotations[nearest], R_gt @ transforms[nearest, :3, 3] + np.ravel(t_gt)
-
-
-def _turns(axis: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """(CONTINUOUS_STEPS, 4, 4) rotations about an axis through ``offset``."""
-    axis = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
-    turns = np.tile(np.eye(4), (CONTINUOUS_STEPS, 1, 1))
-    for turn, angle in zip(turns, np.arange(CONTINUOUS_STEPS), strict=True):
-        turn[:3, :3] = rotation_from_vector(angle * 2 * np.pi / CONTINUOUS_STEPS * axis)
-        turn[:3, 3] = offset - turn[:3, :3] @ offset
-    return turns
