@@ -44,10 +44,10 @@ class Trainer(keras.Model):
 
     Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes;
     ``guide`` (B, H, W) uint8, the classes that guide decoder 2: those of ``labels``, or corrupted
-    ones, or ``crops.OWN_ESTIMATE`` for the network's own; and ``pixels`` (B, P) int32, a sample of
+    ones, or ``crops.OWN_ESTIMATE`` for the network's own; ``pixels`` (B, P) int32, a sample of
     flattened foreground pixels at which vectors are learned; and ``step`` (B,) int32, the number of
-    steps before this one. The target is ``keypoints``
-    (B, K, S, 9, 2) px, x then y, in the crop, for each of S poses that look alike.
+    steps before this one. The target is ``keypoints`` (B, K, S, 9, 2) px, x then y, in the crop,
+    for each of S poses that look alike.
 
     Where the guide is right, vectors are learned as in the paper. Where it is wrong, a pixel has
     no vector to learn, but it still takes part in the keypoint regression of the object that the
