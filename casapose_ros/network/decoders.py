@@ -45,22 +45,16 @@ def _build_blocks(taps_shape, convolutions, normalisations, head):
 
 
 def bilinear_upsampling(x):
-    """Double the resolution of (B, H, W, C) with half-pixel centres.
+    """Double the resolution of (B, H, W, C) with half-pixel centres."""
+    if keras.backend.backend() == "tensorflow":
+        from casapose_ros.network.tensorflow_ops import resize_bilinear
 
-    A fine pixel lies a quarter of a coarse pixel from its own cell's centre: 3/4 of that cell and
-    1/4 of the neighbour on its side.
-    """
-    for axis in (1, 2):
-        first, last = (x[:, :1], x[:, -1:]) if axis == 1 else (x[:, :, :1], x[:, :, -1:])
-        inner = (x[:, :-1], x[:, 1:]) if axis == 1 else (x[:, :, :-1], x[:, :, 1:])
-        before = ops.concatenate([first, inner[0]], axis=axis)
-        after = ops.concatenate([inner[1], last], axis=axis)
-        own = 0.75 * x
-        pair = ops.stack([own + 0.25 * before, own + 0.25 * after], axis=axis + 1)
-        batch, height, width = ops.shape(x)[:3]
-        size = (2 * height, width) if axis == 1 else (height, 2 * width)
-        x = ops.reshape(pair, (batch, *size, x.shape[-1]))
-    return x
+        # Keras' own function does not take the sizes of images that vary from call to call.
+        return resize_bilinear(x, factor=2)
+    height, width = x.shape[1:3]
+    return ops.image.resize(
+        x, (2 * height, 2 * width), interpolation="bilinear", data_format="channels_last"
+    )
 
 
 @keras.saving.register_keras_serializable(package="casapose_ros")

@@ -18,6 +18,12 @@ def fused_normalise_batch(x, gamma, beta, epsilon: float):
     return y, mean, variance * ((count - 1) / count)
 
 
+def resize_bilinear(x, factor: int):
+    """``decoders.bilinear_upsampling`` of images whose size the graph need not know."""
+    size = factor * tf.shape(x)[1:3]
+    return tf.cast(tf.image.resize(x, size, tf.image.ResizeMethod.BILINEAR), x.dtype)
+
+
 @tf.custom_gradient
 def boundary_guided_convolution(x, labels, kernel):
     """``guided.guided_convolution`` as a plain convolution plus an exact class boundary.

@@ -33,6 +33,28 @@ class ConvolutionMuon(keras.optimizers.Muon):
         self.assign_sub(variable, ops.reshape(step, variable.shape))
 
 
+    def zeropower_via_newtonschulz5(self, x, steps: int):
+        """Keras' iteration, on the smaller Gram matrix instead of on ``x`` itself.
+
+        Every step multiplies ``x`` by a polynomial of its Gram matrix; all of them commute, so
+        their product is gathered first: a third of the arithmetic for a 1152 x 128 kernel.
+        """
+        rows, columns = x.shape
+        wide = rows <= columns
+        gram = ops.matmul(x, ops.transpose(x)) if wide else ops.matmul(ops.transpose(x), x)
+        norm = ops.sqrt(ops.trace(gram)) + 1e-7
+        gram = gram / ops.square(norm)
+        identity = ops.eye(min(rows, columns), dtype=x.dtype)
+        product = identity
+        for step in range(steps):
+            square = ops.matmul(gram, gram)
+            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * square
+            product = ops.matmul(factor, product) if step else factor
+            if step < steps - 1:
+                gram = ops.matmul(ops.matmul(factor, gram), factor)
+        return ops.matmul(product, x / norm) if wide else ops.matmul(x / norm, product)
+
+
 @keras.saving.register_keras_serializable(package="casapose_ros")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate as a function of the step, without branches that a GPU would wait for.

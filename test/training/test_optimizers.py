@@ -21,6 +21,19 @@ def test_muon_takes_an_orthogonal_step_for_a_convolution():
     assert np.all((singular > 0.5) & (singular < 1.4))
 
 
+@pytest.mark.parametrize("shape", [(36, 8), (8, 36), (16, 16)])
+def test_iteration_on_the_gram_matrix_is_that_of_keras(shape):
+    rng = np.random.default_rng(0)
+    # Singular values over three decades, as those of gradients are.
+    left, right = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in shape)
+    values = np.zeros(shape)
+    np.fill_diagonal(values, np.logspace(0, -3, min(shape)))
+    matrix = keras.ops.convert_to_tensor((left @ values @ right).astype("f"))
+    ours = ConvolutionMuon(0.1).zeropower_via_newtonschulz5(matrix, 5)
+    keras_own = keras.optimizers.Muon(0.1).zeropower_via_newtonschulz5(matrix, 5)
+    np.testing.assert_allclose(ours, keras_own, atol=2e-3)
+
+
 def test_muon_leaves_heads_and_tables_to_adam():
     network = build_network(NetworkConfig(2, width=0.125))
     optimizer = ConvolutionMuon(1e-3)
