@@ -7,7 +7,8 @@ The YAML holds ``base``, settings of ``casapose train``, and ``variants``: by na
 changes. A short run of each variant measures its CPU time per step; from that follows how many
 steps it may take, so that its schedule ends with its time. CPU time of all threads counts, not that
 of the clock: other work on the machine then only makes the comparison slower. What is trained is
-kept, and a second call goes on where the first was stopped. A variant may also name its own
+kept, and a second call goes on where the first was stopped. With ``--start-from`` all runs go on from
+one trained model: what only shows once masks are good can be told in minutes. A variant may also name its own
 ``data``: a list of those folders of ``--data`` (by name) that it learns from.
 """
 
@@ -93,6 +94,9 @@ def _arguments() -> argparse.Namespace:
         "--cpu-minutes", type=float, default=10.0, help="for each run (%(default)s)"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--start-from", type=Path, metavar="BUNDLE", help="trained model that all runs go on from"
+    )
     parser.add_argument("--show", nargs="*", default=[], metavar="OBJECT", help="its recall too")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (%(default)s)")
     return parser.parse_args()
@@ -164,6 +168,7 @@ def _call(
     command += ["--config", config, "--objects", args.objects, "--out", folder]
     command += ["--data", *variant.data]
     command += ["--cache", args.cache] if args.cache else []
+    command += ["--start-from", args.start_from] if args.start_from else []
     with open(folder / "output.txt", "w") as output:
         done = subprocess.run(
             [str(part) for part in command],

@@ -1,4 +1,4 @@
-"""What a training run starts from: nothing, or a trained model that learns more objects."""
+"""What a training run starts from: nothing, or a trained model that goes on or learns more."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrainingStart:
     extension: Extension | None = None
 
     def check_frames(self, frames: Iterable[BopFrame]) -> None:
-        """Refuse frames for an extension in which an object never appears.
+        """Refuse frames for a trained model in which one of its objects never appears.
 
         Raises:
             DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
@@ -44,13 +44,16 @@ class TrainingStart:
             check_training_data(self.extension, count_objects(frames))
 
 
-def start_of(config: TrainConfig, objects: Path, bundle: Path | None = None) -> TrainingStart:
+def start_of(
+    config: TrainConfig, objects: Path, bundle: Path | None = None, extend: bool = False
+) -> TrainingStart:
     """Choose the objects to learn.
 
     Args:
         config: Settings.
         objects: Folder of the object set.
-        bundle: Trained model to add objects to; None starts from nothing.
+        bundle: Trained model to go on from; None starts from nothing.
+        extend: Add the set's other objects to those that the model knows.
 
     Raises:
         CasaposeError: An object is not in the set, or set and settings do not fit the model.
@@ -59,19 +62,20 @@ def start_of(config: TrainConfig, objects: Path, bundle: Path | None = None) -> 
     if bundle is None:
         chosen = _choose_objects(objects, config.objects)
     else:
-        extension = _extend(bundle, objects, config)
+        extension = _go_on(bundle, objects, config, extend)
         chosen = extension.objects
     named = replace(config, objects=tuple(obj.name for obj in chosen))
     return TrainingStart(named, chosen, extension)
 
 
-def _extend(bundle: Path, objects: Path, config: TrainConfig) -> Extension:
+def _go_on(bundle: Path, objects: Path, config: TrainConfig, extend: bool) -> Extension:
     from casapose_ros.bundle import load_bundle
     from casapose_ros.data.meshes import load_object_set
-    from casapose_ros.training.extending import extend_bundle
+    from casapose_ros.training.extending import continue_bundle, extend_bundle
 
-    more = load_object_set(objects).objects
-    return extend_bundle(load_bundle(bundle), more, config, str(objects))
+    found = load_object_set(objects).objects
+    take = extend_bundle if extend else continue_bundle
+    return take(load_bundle(bundle), found, config, str(objects))
 
 
 def _choose_objects(path: Path, names: tuple[str, ...]) -> tuple[ObjectModel, ...]:

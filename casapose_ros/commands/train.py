@@ -48,7 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.png",
         help="only draw the first crops with labels, guides and keypoints into one picture",
     )
-    parser.add_argument(
+    trained = parser.add_mutually_exclusive_group()
+    trained.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="BUNDLE",
+        help="trained model to go on from, with the objects that it knows",
+    )
+    trained.add_argument(
         "--extend",
         type=Path,
         metavar="BUNDLE",
@@ -111,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.out} holds a run already; add --resume or name another folder")
     file = load_yaml(TrainingFile, args.config)
     hosts = Hosts(args.hosts, args.host_index, args.coordinator)
-    start = start_of(file.training(), args.objects, args.extend)  # before anything is rendered
+    bundle, extend = args.extend or args.start_from, args.extend is not None
+    start = start_of(file.training(), args.objects, bundle, extend)  # before anything is rendered
     data = _data(args, file)
     if args.preview is not None:
         preview(start, data, args.preview)

@@ -1,4 +1,4 @@
-"""Adding objects to a trained model without starting over.
+"""Going on from a trained model: with the objects that it knows, or with more of them.
 
 What the network has per class grows by one row: the segmentation head and the tables of decoder
 2's class-adaptive normalisation; everything else is shared by all objects (paper section 3.2).
@@ -27,10 +27,10 @@ SAME_POINT = 1e-4
 
 @dataclass(frozen=True)
 class Extension:
-    """What a run that adds objects starts from.
+    """What a run starts from that goes on from a trained model.
 
     Attributes:
-        objects: The known objects with their class ids, then the new ones.
+        objects: The known objects with their class ids, then the new ones, if any.
         known: How many of them are known.
         weights: Of the network for all of them, by name.
     """
@@ -38,6 +38,43 @@ class Extension:
     objects: tuple[ObjectModel, ...]
     known: int
     weights: dict[str, np.ndarray]
+
+
+def continue_bundle(
+    bundle: Bundle, objects: Sequence[ObjectModel], config: TrainConfig, where: str
+) -> Extension:
+    """Go on training a model with the objects that it knows, and no others.
+
+    Args:
+        bundle: The trained model.
+        objects: An object set that has all of them.
+        config: Settings of the run; its ``objects`` are the model's, or empty.
+        where: What to call the object set in messages.
+
+    Raises:
+        ConfigError: The settings are for another network or for other objects, or an object is
+            not the one that the model knows by this name.
+        WeightsError: The bundle's weights are bad.
+    """
+    _check_network(bundle, config)
+    known = [obj.name for obj in bundle.objects]
+    if config.objects and list(config.objects) != known:
+        raise ConfigError(
+            f"the settings name the objects {', '.join(config.objects)}; {bundle.path} knows "
+            f"{', '.join(known)}, in this order: leave 'objects' out, or add objects with --extend"
+        )
+    by_name = {obj.name: obj for obj in objects}
+    missing = [name for name in known if name not in by_name]
+    if missing:
+        raise ConfigError(
+            f"{where} has no object {missing[0]!r}, which {bundle.path} knows; it has "
+            f"{', '.join(by_name)}"
+        )
+    same = tuple(
+        replace(_same_object(obj, by_name[obj.name], where), class_id=obj.class_id)
+        for obj in bundle.objects
+    )
+    return Extension(same, len(same), read_weights(bundle.path / WEIGHTS_FILE))
 
 
 def extend_bundle(
@@ -163,10 +200,10 @@ def _check_network(bundle: Bundle, config: TrainConfig) -> None:
     if different:
         raise ConfigError(
             f"the settings are for another network than {bundle.path}'s ({'; '.join(different)}); "
-            "a network is extended as it is"
+            "a trained network goes on as it is"
         )
     if config.encoder_weights is not None:
-        raise ConfigError("encoder_weights: a model that is extended has its encoder already")
+        raise ConfigError("encoder_weights: a trained model has its encoder already")
 
 
 def _same_object(known: ObjectModel, given: ObjectModel, where: str) -> ObjectModel:

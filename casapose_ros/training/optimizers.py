@@ -32,7 +32,6 @@ class ConvolutionMuon(keras.optimizers.Muon):
         step = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
         self.assign_sub(variable, ops.reshape(step, variable.shape))
 
-
     def zeropower_via_newtonschulz5(self, x, steps: int):
         """Keras' iteration, on the smaller Gram matrix instead of on ``x`` itself.
 

@@ -18,6 +18,7 @@ from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.extending import (
     Extension,
     check_training_data,
+    continue_bundle,
     extend_bundle,
     extend_objects,
     extend_weights,
@@ -201,3 +202,31 @@ def test_a_start_checks_frames():
     with pytest.raises(DatasetError, match="shows box2"):
         TrainingStart(SMALL, extension.objects, extension).check_frames(frames)
     TrainingStart(SMALL, KNOWN).check_frames(frames)
+
+
+def test_a_trained_model_goes_on_with_what_it_knows(bundle):
+    config = replace(SMALL, objects=("box1", "box2"))
+    start = continue_bundle(bundle, (*NEW, *KNOWN[::-1]), config, "objects")
+    assert names_of(start.objects) == [("box1", 1), ("box2", 2)] and start.known == 2
+    network = build_network(SMALL.network(2))
+    set_weights(network, start.weights)
+    unnamed = continue_bundle(bundle, KNOWN, SMALL, "objects")
+    assert names_of(unnamed.objects) == names_of(start.objects)
+
+
+@pytest.mark.parametrize(
+    ("objects", "names", "message"),
+    [
+        (KNOWN, ("box2", "box1"), "name the objects box2, box1; .* knows box1, box2, in this"),
+        ((*KNOWN, *NEW), ("box1", "box2", "box3"), "or add objects with --extend"),
+        (KNOWN[1:], (), "objects has no object 'box1', which .* knows; it has box2"),
+        (
+            (replace(KNOWN[0], keypoints=KNOWN[0].keypoints + 0.01), KNOWN[1]),
+            (),
+            "other keypoints than the model knows",
+        ),
+    ],
+)
+def test_a_trained_model_goes_on_with_nothing_else(bundle, objects, names, message):
+    with pytest.raises(ConfigError, match=message):
+        continue_bundle(bundle, objects, replace(SMALL, objects=names), "objects")
