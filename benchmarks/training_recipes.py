@@ -7,9 +7,9 @@ The YAML holds ``base``, settings of ``casapose train``, and ``variants``: by na
 changes. A short run of each variant measures its CPU time per step; from that follows how many
 steps it may take, so that its schedule ends with its time. CPU time of all threads counts, not that
 of the clock: other work on the machine then only makes the comparison slower. What is trained is
-kept, and a second call goes on where the first was stopped. With ``--start-from`` all runs go on from
-one trained model: what only shows once masks are good can be told in minutes. A variant may also name its own
-``data``: a list of those folders of ``--data`` (by name) that it learns from.
+kept, and a second call goes on where the first was stopped. With ``--start-from`` all runs go on
+from one trained model, so that minutes show what matters once masks are good. A variant may also
+name its own ``data``: a list of those folders of ``--data`` (by name) that it learns from.
 """
 
 from __future__ import annotations

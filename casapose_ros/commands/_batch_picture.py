@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.visualisation import class_colour, segmentation_picture
 
 CROPS_PER_ROW = 2
@@ -30,7 +31,11 @@ def batch_picture(inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray])
     """
     crops = []
     for image, labels, guide, keypoints in zip(
-        inputs["image"], inputs["labels"], inputs["guide"], targets["keypoints"], strict=True
+        inputs["image"],
+        inputs["labels"] % OTHER_INSTANCE,
+        inputs["guide"],
+        targets["keypoints"],
+        strict=True,
     ):
         scale = max(1, -(-SIDE_PX // image.shape[0]))
         tiles = [

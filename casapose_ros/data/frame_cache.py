@@ -16,15 +16,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from casapose_ros.data.bop import BopDataset, BopFrame
+from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
 from casapose_ros.data.fitting import check_complete, check_fit
-from casapose_ros.data.targets import KeypointTargets
+from casapose_ros.data.targets import OTHER_INSTANCE, KeypointTargets, main_instances
 from casapose_ros.errors import DatasetError
 from casapose_ros.files import make_folder, replacing
 from casapose_ros.geometry import resize_camera
 from casapose_ros.types import CameraModel, ObjectModel
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 PROBLEMS = "problems.json"
 """Frames that could not be read; written last, so that it also says that the cache is whole."""
 BYTES_PER_PIXEL = 4
@@ -36,7 +36,8 @@ class FrameCache:
 
     Attributes:
         images: N of (H, W, 3) uint8 RGB.
-        labels: N of (H, W) uint8 class ids.
+        labels: N of (H, W) uint8 class ids; an object's instances beside the main one have
+            ``targets.OTHER_INSTANCE`` added to it.
         keypoints: N of (K, S, 9, 2) float32 px, x then y, of S poses that look alike; NaN for
             absent objects.
         scale: Pixels of the original image per pixel of the cache.
@@ -120,6 +121,10 @@ def open_frame_cache(
         raise DatasetError(f"{dataset.path}: no frames to train on")
     for frame in frames:
         check_aspect(frame.camera, size, str(frame.image_path))
+    if len(objects) >= OTHER_INSTANCE:
+        raise DatasetError(
+            f"{len(objects)} objects: a network is trained on {OTHER_INSTANCE - 1} at most"
+        )
     check_fit(dataset.path, frames, objects)
     check_complete(dataset, frames)
     path = folder / _key(dataset.path, frames, objects, size)
@@ -160,18 +165,32 @@ def check_aspect(camera: CameraModel, size: tuple[int, int], name: str) -> None:
 
 
 def resize_frame(
-    image: np.ndarray, masks: Iterable[tuple[int, np.ndarray]], size: tuple[int, int]
+    image: np.ndarray,
+    truths: Sequence[GroundTruth],
+    masks: Iterable[np.ndarray],
+    classes: Mapping[int, int],
+    size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image and labels at network resolution.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        masks: Class ids with (H, W) bool visible pixels.
+        truths: The N objects in it.
+        masks: N of (H, W) bool, their visible pixels.
+        classes: Class ids by BOP id; other objects are background.
         size: (width, height) of the network's input.
+
+    Returns:
+        The image, and the labels as :class:`FrameCache` has them: of every pixel the one at its
+        centre. (At half the size that is a corner of four pixels, of which one is taken: outlines
+        are sharp, but lie a quarter of a pixel off. Keypoints do not.)
     """
+    main = main_instances(truths)
     labels = np.zeros(image.shape[:2], np.uint8)
-    for class_id, mask in masks:
-        labels[mask] = class_id
+    for index, (truth, mask) in enumerate(zip(truths, masks, strict=True)):
+        if truth.bop_id in classes:
+            other = 0 if main[truth.bop_id] == index else OTHER_INSTANCE
+            labels[mask] = classes[truth.bop_id] + other
     return (
         cv2.resize(image, size, interpolation=cv2.INTER_AREA),
         cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
@@ -260,12 +279,9 @@ def _resized(
     frame: BopFrame, classes: Mapping[int, int], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image and labels of one frame."""
-    masks = (
-        (classes[truth.bop_id], frame.load_mask(index))
-        for index, truth in enumerate(frame.objects)
-        if truth.bop_id in classes
-    )
-    return resize_frame(frame.load_image(), masks, size)
+    known = [i for i, truth in enumerate(frame.objects) if truth.bop_id in classes]
+    truths = [frame.objects[i] for i in known]
+    return resize_frame(frame.load_image(), truths, map(frame.load_mask, known), classes, size)
 
 
 def _report(dataset: BopDataset, broken: Mapping[int, str]) -> None:

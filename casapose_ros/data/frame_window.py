@@ -96,9 +96,7 @@ class FrameMaker:
             job = self.job_of(index)
             pending[job].append(index)
             _, frame = next(rendered[job])
-            masks = zip((t.bop_id for t in frame.truths), frame.masks, strict=True)
-            known = [(classes[bop_id], mask) for bop_id, mask in masks if bop_id in classes]
-            image, labels = resize_frame(frame.image, known, self.size)
+            image, labels = resize_frame(frame.image, frame.truths, frame.masks, classes, self.size)
             camera = resize_camera(frame.camera, *self.size)
             yield WindowFrame(image, labels, targets.project(frame.truths, camera))
 

@@ -11,6 +11,9 @@ from casapose_ros.data.bop import GroundTruth
 from casapose_ros.geometry import project, symmetry_transforms
 from casapose_ros.types import NUM_KEYPOINTS, CameraModel, ObjectModel
 
+OTHER_INSTANCE = 128
+"""Added to the class of pixels of an object's further instances. Their masks are learned like any
+other, but the keypoints to learn are those of the instance of which most is visible."""
 CONTINUOUS_STEPS = 16
 """Rotations about a continuous axis: a target lies at most 11 degrees from the nearest of them."""
 
@@ -20,6 +23,26 @@ def present_classes(labels: np.ndarray) -> np.ndarray:
     # OpenCV's histogram lets other threads run, NumPy's does not.
     counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
     return np.flatnonzero(counts[1:]) + 1
+
+
+def main_instances(truths: Sequence[GroundTruth]) -> dict[int, int]:
+    """Which instance of each object has the keypoints to learn: the one of which most is visible.
+
+    Where the data set does not say how much that is, the nearest.
+
+    Returns:
+        Indices into ``truths`` by BOP id.
+    """
+    chosen: dict[int, int] = {}
+    for index, truth in enumerate(truths):
+        best = chosen.get(truth.bop_id)
+        if best is None or _prominence(truth) > _prominence(truths[best]):
+            chosen[truth.bop_id] = index
+    return chosen
+
+
+def _prominence(truth: GroundTruth) -> tuple[float, float]:
+    return truth.px_count_visib or 0, -truth.t_cam_obj[2]
 
 
 class KeypointTargets:
@@ -41,13 +64,10 @@ class KeypointTargets:
         self._row = {model.bop_id: row for row, model in enumerate(objects)}
 
     def project(self, truths: Sequence[GroundTruth], camera: CameraModel) -> np.ndarray:
-        """(K, S, 9, 2) float32 px, x then y; NaN for absent objects.
-
-        Of several instances of one object the last counts: the method knows one per image.
-        """
+        """(K, S, 9, 2) float32 px, x then y, of the main instances; NaN for absent objects."""
         found = np.full((*self.candidates.shape[:3], 2), np.nan, np.float32)
-        for truth in truths:
-            row = self._row.get(truth.bop_id)
+        for bop_id, index in main_instances(truths).items():
+            row, truth = self._row.get(bop_id), truths[index]
             if row is not None:
                 points = self.candidates[row].reshape(-1, 3)
                 pixels = project(points, truth.R_cam_obj, truth.t_cam_obj, camera)

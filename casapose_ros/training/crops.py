@@ -10,7 +10,7 @@ import numpy as np
 from casapose_ros.data.augmentation import augment_image
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.occluders import paste_occluders
-from casapose_ros.data.targets import present_classes
+from casapose_ros.data.targets import OTHER_INSTANCE, present_classes
 from casapose_ros.errors import ConfigError
 from casapose_ros.training.mask_corruption import corrupt_labels
 
@@ -83,9 +83,10 @@ class Crop:
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        labels: (S, S) uint8 true classes of what is visible.
+        labels: (S, S) uint8 true classes of what is visible, as in the frames.
         guide: (S, S) uint8 classes that guide decoder 2; all ``OWN_ESTIMATE`` for the network's.
-        pixels: (P,) int32 flattened pixels that are foreground in ``labels`` or in ``guide``.
+        pixels: (P,) int32 flattened pixels that are foreground in ``labels`` or in ``guide``, but
+            of no instance whose keypoints are not to be learned.
         keypoints: (K, S, 9, 2) float32 px, x then y, of poses that look alike; zeros where an
             object is absent.
     """
@@ -110,7 +111,7 @@ def make_crop(frames: FrameCache, config: CropConfig, rng: np.random.Generator) 
     if rng.random() < config.occluders:
         count = int(rng.integers(1, config.max_occluders + 1))
         image, labels = paste_occluders(image, labels, frames, config.occluder_size, count, rng)
-    guide = _guide(labels, config, rng)
+    guide = _guide(labels % OTHER_INSTANCE, config, rng)
     return Crop(
         image=augment_image(image, rng, config.augmentation),
         labels=labels,
@@ -161,9 +162,9 @@ def _foreground_sample(
 
     Where pixel 0 stands in, its label of background keeps it out of every loss.
     """
-    if guide is not labels and guide[0, 0] != OWN_ESTIMATE:
-        labels = labels | guide
-    foreground = np.flatnonzero(labels)
+    if guide[0, 0] == OWN_ESTIMATE:
+        guide = labels
+    foreground = np.flatnonzero((labels | guide).astype(bool) & (labels < OTHER_INSTANCE))
     if not len(foreground):
         return np.zeros(count, np.int32)
     return rng.choice(foreground, count, replace=len(foreground) < count).astype(np.int32)

@@ -141,9 +141,9 @@ def confidence_regulariser(confidence, labels):
 
 
 def pixel_counts(labels, num_objects: int):
-    """(B, K) number of pixels of each object."""
+    """(B, K) number of pixels of each object in (B, ...) label maps or samples of them."""
     one_hot = ops.one_hot(labels, num_objects + 1, dtype="float32")
-    return ops.sum(one_hot, axis=(1, 2))[:, 1:]
+    return ops.sum(one_hot, axis=tuple(range(1, len(labels.shape))))[:, 1:]
 
 
 def _foreground_mean(per_pixel, labels):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.keypoints.differentiable import regress_keypoints
 from casapose_ros.network.backbone import convolution
 from casapose_ros.network.inference import normalise_image
@@ -18,6 +19,8 @@ from casapose_ros.types import STRIDE
 
 MINIMUM_PIXELS = 50
 """Objects with fewer pixels, true or estimated, do not enter the keypoint loss."""
+MINIMUM_SAMPLE = 8
+"""Nor do those of which the sample of pixels holds fewer: their keypoints are mostly noise."""
 AUXILIARY_VECTORS = 5.0
 """Weight of vectors against masks in the auxiliary loss: that of a network from scratch."""
 
@@ -42,7 +45,8 @@ class LossWeights:
 class Trainer(keras.Model):
     """Maps a batch to its loss.
 
-    Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes;
+    Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes, plus
+    ``targets.OTHER_INSTANCE`` where an instance lies whose keypoints are not to be learned;
     ``guide`` (B, H, W) uint8, the classes that guide decoder 2: those of ``labels``, or corrupted
     ones, or ``crops.OWN_ESTIMATE`` for the network's own; ``pixels`` (B, P) int32, a sample of
     flattened foreground pixels at which vectors are learned; and ``step`` (B,) int32, the number of
@@ -102,10 +106,14 @@ class Trainer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, vectors, confidence, *coarse = (ops.cast(t, "float32") for t in y_pred)
         num_objects = self.network.config.num_objects
-        labels = ops.cast(x["labels"], "int32")
+        marked = ops.cast(x["labels"], "int32")
+        labels = marked % OTHER_INSTANCE
+        main = ops.cast(marked < OTHER_INSTANCE, "int32")
         pixels = ops.convert_to_tensor(x["pixels"])
         counted = losses.counted_labels(labels, logits)
-        learned, voting = (values_at(pixels, t) for t in _roles(x["guide"], labels, logits))
+        learned, voting = (
+            values_at(pixels, role * main) for role in _roles(x["guide"], labels, logits)
+        )
         height, width = labels.shape[1:]
         centres = ops.take(losses.pixel_centres(height, width)[0], pixels, axis=0)
         candidates = ops.flip(y["keypoints"], axis=-1)  # (x, y) -> the network's (y, x)
@@ -119,14 +127,19 @@ class Trainer(keras.Model):
             "keypoints": losses.keypoint_loss(
                 points * self.pixel_scale,
                 keypoints * self.pixel_scale,
-                losses.pixel_counts(counted, num_objects) > MINIMUM_PIXELS,
+                ops.logical_and(
+                    losses.pixel_counts(counted * main, num_objects) > MINIMUM_PIXELS,
+                    losses.pixel_counts(voting, num_objects) >= MINIMUM_SAMPLE,
+                ),
             )
             + losses.confidence_regulariser(confidence, voting),
         }
         weights = self._weights(x["step"])
         total = sum(weights[i] * value for i, value in enumerate(parts.values()))
         if coarse:
-            parts["auxiliary"] = _auxiliary_loss(coarse[0], labels, keypoints, num_objects)
+            parts["auxiliary"] = _auxiliary_loss(
+                coarse[0], labels, labels * main, keypoints, num_objects
+            )
             total = total + self.auxiliary * parts["auxiliary"]
         for name, value in parts.items():
             self.parts[name].update_state(value)
@@ -175,20 +188,21 @@ def _roles(guide, labels, logits):
     return learned, ops.where(right, counted, guide)
 
 
-def _auxiliary_loss(coarse, labels, keypoints, num_objects: int):
+def _auxiliary_loss(coarse, labels, main, keypoints, num_objects: int):
     """Masks and vectors straight from the encoder, at its own resolution.
 
     Args:
         coarse: (B, H/8, W/8, K+1+18) logits and vectors.
-        labels: (B, H, W) int32.
+        labels: (B, H, W) int32, of which masks are learned.
+        main: (B, H, W) int32, of which vectors are learned.
         keypoints: (B, K, 9, 2) px, y then x.
         num_objects: K.
     """
-    small = labels[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
+    small, main = (x[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] for x in (labels, main))
     height, width = coarse.shape[1:3]
     logits, vectors = coarse[..., : num_objects + 1], coarse[..., num_objects + 1 :]
     centres = losses.pixel_centres(height, width) * STRIDE
-    flat = ops.reshape(small, (-1, height * width))
+    flat = ops.reshape(main, (-1, height * width))
     offsets = losses.pixel_offsets(keypoints, flat, centres)
     vectors = ops.reshape(vectors, (-1, height * width, losses.CHANNELS))
     return losses.segmentation_loss(logits, small) + AUXILIARY_VECTORS * losses.vector_loss(

@@ -13,6 +13,7 @@ from exact_fields import box_object, random_pose
 from casapose_ros.data import frame_cache
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache, Rows, join_caches, open_frame_cache
+from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import DatasetError
 from casapose_ros.geometry import project
 from casapose_ros.types import Symmetries
@@ -143,3 +144,22 @@ def test_joined_sets_are_one_after_the_other():
     with pytest.raises(IndexError):
         joined.images[4]
     assert [int(r) for r in Rows([(np.arange(5), [4, 0]), (np.arange(9), [7])])] == [4, 0, 7]
+
+
+def test_of_several_instances_the_most_visible_one_is_learned(tmp_path):
+    near, far = (np.eye(3), np.array([-0.15, 0, 0.5])), (np.eye(3), np.array([0.2, 0, 0.9]))
+    folder = BopFolder(tmp_path / "twins", OBJECTS, [[(OBJECTS[0], *far), (OBJECTS[0], *near)]])
+    cache = open_cache(folder, tmp_path)
+    labels, (frame,) = cache.labels[0], BopDataset(folder.path, "test")
+    for index, value in enumerate((1 + OTHER_INSTANCE, 1)):
+        assert np.count_nonzero(labels == value) * 16 == pytest.approx(
+            frame.load_mask(index).sum(), rel=0.05
+        )
+    expected = project(OBJECTS[0].keypoints, *near, frame.camera) / 4
+    np.testing.assert_allclose(cache.keypoints[0, 0, 0], expected, atol=1e-3)
+
+
+def test_more_objects_than_labels_can_tell_apart(folder, tmp_path):
+    many = [replace(OBJECTS[0], name=f"box{i}", class_id=i, bop_id=10 + i) for i in range(1, 129)]
+    with pytest.raises(DatasetError, match="128 objects: a network is trained on 127 at most"):
+        open_cache(folder, tmp_path, objects=many)

@@ -6,6 +6,8 @@ import pytest
 from rendered import SMALL_SCENES, small_object_set, small_props
 
 from casapose_ros.config import from_dict, load_yaml
+from casapose_ros.data import scenes
+from casapose_ros.data.demo_objects import demo_object_set
 from casapose_ros.data.pile import Pile, Relief
 from casapose_ros.data.placement import MANNERS
 from casapose_ros.data.props import make_props
@@ -317,6 +319,18 @@ def test_demo_scenario(repository):
     assert config.elevation_deg == (20, 65)
     assert config.distance_m == (0.30, 0.55)
     assert config.camera.model().K.tolist() == [[600, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_dense", "demo_house", "demo_symmetric"])
+def test_demo_scenarios_find_room_at_once(repository, tmp_path, name, monkeypatch):
+    """What is often tried in vain is slow, and one frame of thousands may not be found at all."""
+    config = load_yaml(SceneConfig, repository / "config" / "scenes" / f"{name}.yaml")
+    loaded = load_bodies(demo_object_set(tmp_path), config.objects)
+    monkeypatch.setattr(scenes, "SCENE_ATTEMPTS", 12)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        scene = sample_scene(rng, config, [body for body, _ in loaded.values()], small_props())
+        assert len(scene.objects) >= config.object_count[0]
 
 
 @pytest.mark.parametrize("name", ["lmo", "lmo_dense"])

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import ConfigError
 from casapose_ros.training.batches import BatchStream, CropConfig, make_batch, prefetch_batches
 from casapose_ros.training.crops import OWN_ESTIMATE
@@ -101,6 +103,17 @@ def test_pixels_are_where_the_truth_or_the_guide_has_an_object(cache):
     shown = own["labels"].any(axis=(1, 2))
     picked = np.take_along_axis(own["labels"].reshape(200, -1), own["pixels"], axis=1)
     assert np.all(picked[shown] == 2)
+
+
+def test_no_vectors_are_learned_on_further_instances(cache):
+    marked = np.where(cache.labels == 2, 2 + OTHER_INSTANCE, cache.labels).astype(np.uint8)
+    marked[:, :, :40] = cache.labels[:, :, :40]
+    inputs = crops_of(replace(cache, labels=marked), corrupted_masks=0.5)
+    assert np.any(inputs["labels"] > OTHER_INSTANCE)
+    assert set(np.unique(inputs["guide"])) == {0, 2}
+    picked = np.take_along_axis(inputs["labels"].reshape(200, -1), inputs["pixels"], axis=1)
+    chosen = np.any(inputs["pixels"] > 0, axis=1)
+    assert np.any(picked == 2) and np.all(picked[chosen] < OTHER_INSTANCE)
 
 
 def test_what_an_occluder_hides_is_background(cache):

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from casapose_ros.bundle import load_bundle
 from casapose_ros.data.frame_cache import FrameCache
+from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.weights import get_weights
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.training import loop
-from casapose_ros.training.batches import CropConfig
+from casapose_ros.training.batches import CropConfig, make_batch
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import LossWeights
 from casapose_ros.training.validation import ValidationResult
@@ -125,6 +126,21 @@ def test_loss_weights_follow_the_step(start):
     run = start("weights", replace(CONFIG, loss_weights=first, final_loss_weights=last))
     for step, expected in ((0, [1, 2, 0, 0]), (2, [0.5, 3, 0, 0]), (4, [0, 4, 0, 0])):
         np.testing.assert_allclose(run.trainer._weights(np.full(2, step, np.int32)), expected)
+
+
+def test_masks_but_no_poses_are_learned_from_further_instances(start, eager, cache):
+    run = start("twins", replace(CONFIG, auxiliary=1.0))
+    inputs, targets = make_batch(cache, CONFIG.crop, 2, seed=0, step=0)
+
+    def losses(marked):
+        run.trainer.forget_losses()
+        run.trainer.test_on_batch(inputs | {"labels": inputs["labels"] + marked}, targets)
+        return {name: float(part.result()) for name, part in run.trainer.parts.items()}
+
+    one, other = losses(np.uint8(0)), losses(np.uint8(OTHER_INSTANCE) * (inputs["labels"] > 0))
+    assert one["vectors"] > 0.01 and other["vectors"] == other["voting"] == 0
+    assert other["segmentation"] == pytest.approx(one["segmentation"], rel=1e-5)
+    assert 0 < other["auxiliary"] < one["auxiliary"]
 
 
 @pytest.mark.parametrize("variant", GUIDED_BLOCKS)

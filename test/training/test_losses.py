@@ -37,7 +37,8 @@ def test_distance_from_a_line():
     vectors = np.zeros((1, 1, 18), "f")
     vectors[0, 0, 0::2] = 2.0  # straight down, whatever the length
     offsets = np.tile(np.array([5.0, 3.0], "f"), (1, 1, 9, 1))
-    np.testing.assert_allclose(losses.line_distance(vectors, offsets), 3 * np.ones((1, 1, 9)))
+    distance = losses.line_distance(vectors, offsets)
+    np.testing.assert_allclose(distance, 3 * np.ones((1, 1, 9)), rtol=1e-6)
 
 
 def test_background_and_empty_images_cost_nothing():
