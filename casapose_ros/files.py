@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from casapose_ros.errors import OutputError
@@ -30,6 +31,30 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
+    """Of several processes on this machine, one at a time works on ``path``.
+
+    Args:
+        path: What is worked on; beside it stands a file of its name that ends in ``.lock``.
+        wait: Wait for the others.
+
+    Raises:
+        OutputError: Another one works on it, and this one is not to wait; or the file beside it
+            cannot be written.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path.with_suffix(".lock"), "w"))
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise OutputError(f"{path}: another process is at work on it") from error
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be locked: {error.strerror}") from error
+        yield
 
 
 def make_folder(path: str | Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from casapose_ros.errors import OutputError
-from casapose_ros.files import make_folder, replacing
+from casapose_ros.files import locked, make_folder, replacing
 
 
 def test_the_new_file_takes_the_old_ones_place_at_the_end(tmp_path):
@@ -40,3 +40,18 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot make this folder: (Not a directory|File exists)"):
         make_folder(tmp_path / "file" / "out")
+
+
+def test_one_process_at_a_time(tmp_path):
+    with locked(tmp_path / "run", wait=False):
+        with (
+            pytest.raises(OutputError, match="run: another process is at work on it"),
+            locked(tmp_path / "run", wait=False),
+        ):
+            pass
+        with locked(tmp_path / "other", wait=False):
+            pass
+    with locked(tmp_path / "run", wait=False):
+        pass
+    with pytest.raises(OutputError, match="cannot be locked"), locked(tmp_path / "no" / "run"):
+        pass

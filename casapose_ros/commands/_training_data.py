@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from casapose_ros.errors import ConfigError, DatasetError
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from casapose_ros.training.recipes import TrainingFile
     from casapose_ros.training.settings import TrainConfig
     from casapose_ros.types import ObjectModel
-
-DATA_FILE = "data.json"
-"""In a run's folder: what it learns from, to be compared when it goes on."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,7 @@ def rendered_data(
         RenderError: There is no OpenGL.
     """
     home, *others = data.paths
-    asked = (data.split, data.validation_split)
-    for recipe in file.render:
-        if recipe.split not in asked:
-            raise ConfigError(
-                f"{settings}: render: {recipe.folder} is of split {recipe.split!r}, which nobody "
-                f"asks for: use {asked[0]!r} or {asked[1]!r}, or --split and --validation-split"
-            )
-    if any((home / split).is_dir() for split in asked):
-        raise ConfigError(
-            f"{home} is a data set itself, but {settings} renders into folders inside it: name "
-            "another folder, or leave 'render' out with --no-render"
-        )
+    _check_recipes(file, settings, data)
     jobs = [recipe.job(settings, objects, home) for recipe in file.render]
     training = tuple(job for job in jobs if job.writer.split == data.split)
     if not training:
@@ -107,14 +93,28 @@ def rendered_data(
     return replace(data, paths=(*dict.fromkeys(folders), *others))
 
 
+def _check_recipes(file: TrainingFile, settings: Path, data: TrainingData) -> None:
+    home, asked = data.paths[0], (data.split, data.validation_split)
+    for recipe in file.render:
+        if recipe.split not in asked:
+            raise ConfigError(
+                f"{settings}: render: {recipe.folder} is of split {recipe.split!r}, which nobody "
+                f"asks for: use {asked[0]!r} or {asked[1]!r}, or --split and --validation-split"
+            )
+    if any((home / split).is_dir() for split in asked):
+        raise ConfigError(
+            f"{home} is a data set itself, but {settings} renders into folders inside it: name "
+            "another folder, or leave 'render' out with --no-render"
+        )
+
+
 def _render(job: RenderJob, processes: int) -> None:
     from rich.console import Console
 
     import casapose_ros.training.loop  # noqa: F401  # the network's library before OpenGL
     from casapose_ros.commands.render import render_plan
-    from casapose_ros.data.frame_cache import locked
     from casapose_ros.data.render_job import finish, prepare
-    from casapose_ros.files import make_folder
+    from casapose_ros.files import locked, make_folder
 
     console = Console()
     folder = job.writer.path / job.writer.split
@@ -172,6 +172,21 @@ def training_sets(data: TrainingData) -> list[BopDataset]:
     return found
 
 
+def counts_of(data: TrainingData) -> Counter[int]:
+    """How often objects appear in what is learned from, by BOP id; each once in its scenarios."""
+    from casapose_ros.data.meshes import load_object_set
+    from casapose_ros.evaluation.datasets import count_objects
+
+    if not data.live:
+        return count_objects(frame for dataset in training_sets(data) for frame in dataset)
+    return Counter(
+        model.bop_id
+        for job in data.live
+        for model in load_object_set(job.objects).objects
+        if model.name in job.config.objects or not job.config.objects
+    )
+
+
 def validation_set(data: TrainingData) -> BopDataset:
     """The held-out data set.
 
@@ -189,57 +204,6 @@ def validation_set(data: TrainingData) -> BopDataset:
         f"no split {data.validation_split} to validate on in {', '.join(map(str, data.paths))}: "
         "name a data set with --validation, or another split with --validation-split"
     )
-
-
-def note_data(out: Path, data: TrainingData, frames: FrameCache | FrameWindow) -> None:
-    """Write down what a run learns from; where that is written already, compare.
-
-    Raises:
-        ConfigError: The run began with other data.
-    """
-    from casapose_ros.files import replacing
-
-    path = out / DATA_FILE
-    now = json.loads(json.dumps(_describe(data, frames)))
-    if path.exists():
-        before = json.loads(path.read_text())
-        if before["source"] != now["source"]:
-            raise ConfigError(
-                f"{path}: the run began with {before['source']}, now it is to learn from "
-                f"{now['source']}: go on with the same, or train into another folder"
-            )
-        different = [key for key in now if before[key] != now[key]]
-        if different:
-            told = "; ".join(
-                f"{key}: {_brief(before[key])} there, {_brief(now[key])} here" for key in different
-            )
-            raise ConfigError(
-                f"{path}: the run began with other data ({told}): go on with the same, or train "
-                "into another folder"
-            )
-    with replacing(path) as part:
-        part.write_text(json.dumps(now, indent=1) + "\n")
-
-
-def _describe(data: TrainingData, frames: FrameCache | FrameWindow) -> dict[str, Any]:
-    """Of data sets what stays the same when they are copied, or rendered anew elsewhere."""
-    from casapose_ros.config import to_dict
-
-    if data.live:
-        jobs = [{"frames": job.frames, **job.describe()} for job in data.live]
-        return {"source": "frames on the fly", "jobs": jobs, "window": to_dict(data.window)}
-    notes = [path / data.split / "render.json" for path in data.paths]
-    return {
-        "source": "data sets",
-        "frames": len(frames),
-        "data_sets": len(training_sets(data)),
-        "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
-    }
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 60 else f"{text[:57]}..."
 
 
 def _open_cache(

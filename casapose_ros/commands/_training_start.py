@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.data.bop import BopFrame
     from casapose_ros.training.extending import Extension
     from casapose_ros.training.settings import TrainConfig
     from casapose_ros.types import ObjectModel
@@ -31,17 +30,19 @@ class TrainingStart:
     objects: tuple[ObjectModel, ...]
     extension: Extension | None = None
 
-    def check_frames(self, frames: Iterable[BopFrame]) -> None:
-        """Refuse frames for a trained model in which one of its objects never appears.
+    def check_shown(self, counts: Mapping[int, int]) -> None:
+        """Refuse data for a trained model in which one of its objects never appears.
+
+        Args:
+            counts: How often each object appears, by BOP id.
 
         Raises:
             DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
         """
-        from casapose_ros.evaluation.datasets import count_objects
         from casapose_ros.training.extending import check_training_data
 
         if self.extension is not None:
-            check_training_data(self.extension, count_objects(frames))
+            check_training_data(self.extension, counts)
 
 
 def start_of(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from casapose_ros.commands._training_data import (
     TrainingData,
-    note_data,
+    counts_of,
     open_frames,
     rendered_data,
-    training_sets,
     validation_set,
 )
+from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart, start_of
 from casapose_ros.errors import ConfigError
 
@@ -172,21 +172,24 @@ def train(
         CasaposeError: The data do not fit, the checkpoint is of other settings or data, or the
             loss is not finite.
     """
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
-    from casapose_ros.files import make_folder
+    from casapose_ros.files import locked, make_folder
     from casapose_ros.training.distribution import Hosts, join_hosts
     from casapose_ros.training.loop import Run
 
-    config, objects = start.config, start.objects
+    config, objects, hosts = start.config, start.objects, hosts or Hosts()
     validate = _validator(validation_set(data), objects, config)
-    if start.extension is not None and not data.live:
-        start.check_frames(frame for dataset in training_sets(data) for frame in dataset)
-    with closing(open_frames(data, objects, config)) as frames:
+    if start.extension is not None:
+        start.check_shown(counts_of(data))
+    with ExitStack() as stack:
         make_folder(out)
-        note_data(out, data, frames)
+        if hosts.index == 0:
+            stack.enter_context(locked(out / "run", wait=False))
+        frames = stack.enter_context(closing(open_frames(data, objects, config)))
+        note_data(out, data, frames, objects)
         # Hosts take different times to read their frames: they meet after it.
-        join_hosts(hosts or Hosts())
+        join_hosts(hosts)
         initial = start.extension.weights if start.extension else None
         training = Run(config, frames, objects, validate, out, name or out.name, initial)
         training.resume()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
 from casapose_ros.data.fitting import check_complete, check_fit
 from casapose_ros.data.targets import OTHER_INSTANCE, KeypointTargets, main_instances
 from casapose_ros.errors import DatasetError
-from casapose_ros.files import make_folder, replacing
+from casapose_ros.files import locked, make_folder, replacing
 from casapose_ros.geometry import resize_camera
 from casapose_ros.types import CameraModel, ObjectModel
 
@@ -221,14 +219,6 @@ def _state(path: Path | None, root: Path) -> tuple[str, int, int] | None:
         return None
     state = os.stat(path)
     return path.relative_to(root).as_posix(), state.st_mtime_ns, state.st_size
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Of several processes that train on one data set the first makes ``path``, others wait."""
-    with open(path.with_suffix(".lock"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(

@@ -17,7 +17,7 @@ class WeightAverage:
         every: Steps between updates; each then counts for all of them.
     """
 
-    def __init__(self, network: keras.Model, average: keras.Model, decay: float, every: int = 10):
+    def __init__(self, network: keras.Model, average: keras.Model, decay: float, every: int):
         self.network, self.average = network, average
         self.decay, self.every = decay, every
         self.reset()

@@ -11,15 +11,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from casapose_ros.config import to_dict
-from casapose_ros.errors import ConfigError, WeightsError
+from casapose_ros.errors import ConfigError, OutputError, WeightsError
 from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.settings import TrainConfig
 
@@ -42,7 +44,10 @@ def save_checkpoint(
     """Write a checkpoint; the one before is removed when this one is whole.
 
     Raises:
-        WeightsError: A weight is not finite; the checkpoint before is kept.
+        WeightsError: A weight is not finite.
+        OutputError: The disk is full, or the folder cannot be written.
+
+    In both cases the checkpoint before is kept.
     """
     arrays = {}
     for prefix, layer in layers.items():
@@ -57,20 +62,18 @@ def save_checkpoint(
             )
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    part = folder / f".part-{step:06d}"
+    target, part = folder / f"{step:06d}", folder / f".part-{step:06d}"
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    pieces, content = [], stream.getbuffer()
-    for number, start in enumerate(range(0, len(content), PIECE_BYTES)):
-        piece = content[start : start + PIECE_BYTES]
-        name = f"{number:03d}.bin"
-        (part / name).write_bytes(piece)
-        pieces.append({"file": name, "sha256": hashlib.sha256(piece).hexdigest()})
-    index = {"step": step, "config": to_dict(config), "pieces": pieces}
-    (part / INDEX_FILE).write_text(json.dumps(index, indent=1) + "\n")
-    target = folder / f"{step:06d}"
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    try:
+        _write(part, step, config, stream.getbuffer())
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise OutputError(
+            f"{target}: the checkpoint cannot be written: {error.strerror}; the one before is "
+            "kept. Make room, then go on with --resume"
+        ) from error
     for old in _checkpoints(folder):
         if old != target:
             shutil.rmtree(old)
@@ -92,7 +95,7 @@ def load_checkpoint(
         WeightsError: A piece is missing or damaged, or it belongs to another network.
     """
     index = _read_index(path)
-    _check_same(path, index["config"], json.loads(json.dumps(to_dict(config))))
+    _check_same(path, index["config"], json.loads(json.dumps(settings_of(config))))
     arrays = _read_arrays(path, index["pieces"])
     for prefix, layer in layers.items():
         start = f"{prefix}/"
@@ -107,6 +110,33 @@ def load_checkpoint(
     for number, variable in enumerate(optimizer.variables):
         variable.assign(arrays[f"optimizer/{number}"])
     return int(index["step"])
+
+
+def settings_of(config: TrainConfig) -> dict:
+    """What has to be the same when a run goes on, also elsewhere: of files the name."""
+    if config.encoder_weights is not None:
+        config = replace(config, encoder_weights=Path(config.encoder_weights).name)
+    return to_dict(config)
+
+
+def _write(part: Path, step: int, config: TrainConfig, content: memoryview) -> None:
+    """Write all files of a checkpoint; they are on the disk when this returns."""
+    part.mkdir(parents=True)
+    pieces = []
+    for number, start in enumerate(range(0, len(content), PIECE_BYTES)):
+        piece = content[start : start + PIECE_BYTES]
+        name = f"{number:03d}.bin"
+        _write_through(part / name, piece)
+        pieces.append({"file": name, "sha256": hashlib.sha256(piece).hexdigest()})
+    index = {"step": step, "config": settings_of(config), "pieces": pieces}
+    _write_through(part / INDEX_FILE, json.dumps(index, indent=1).encode() + b"\n")
+
+
+def _write_through(path: Path, content: bytes | memoryview) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -68,6 +68,8 @@ class CropConfig:
         low, high = self.occluder_size
         if not 0 < low <= high:
             raise ConfigError(f"occluder_size must be a range above 0, got {self.occluder_size}")
+        if self.pixels < 1:
+            raise ConfigError(f"pixels must be at least 1, got {self.pixels}")
         if self.max_occluders < 1:
             raise ConfigError(f"max_occluders must be at least 1, got {self.max_occluders}")
         if self.augmentation < 0 or self.max_zoom < 1:

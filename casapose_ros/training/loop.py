@@ -15,7 +15,6 @@ import keras
 import numpy as np
 
 from casapose_ros.bundle import save_bundle
-from casapose_ros.config import to_dict
 from casapose_ros.errors import CasaposeError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.files import replacing
@@ -30,6 +29,7 @@ from casapose_ros.training.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
+    settings_of,
 )
 from casapose_ros.training.distribution import Devices
 from casapose_ros.training.optimizers import Schedule, build_optimizer
@@ -39,6 +39,8 @@ from casapose_ros.training.validation import ValidationResult
 from casapose_ros.types import ObjectModel
 
 LOG_EVERY = 50
+AVERAGE_EVERY = 10
+"""Steps between updates of the averaged weights."""
 CHECKPOINTS = "checkpoints"
 FAILED_BATCH = "failed_batch_{}.npz"
 """In a run's folder, by host."""
@@ -133,12 +135,13 @@ class Run:
         self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
         self.devices = Devices(config.batch_size)
-        self.devices.check_same("settings", json.dumps(to_dict(config)))
+        self.devices.check_same("settings", json.dumps(settings_of(config)))
         with self.devices.scope():
             self._build(initial)
         # What is validated and kept is float32 and on this host alone.
         self.averaged = build_network(config.network(len(self.objects)))
-        self.average = WeightAverage(self.network, self.averaged, config.ema_decay)
+        every = min(AVERAGE_EVERY, config.steps)
+        self.average = WeightAverage(self.network, self.averaged, config.ema_decay, every)
         self.estimator = PoseEstimator(
             FieldPredictor(self.averaged), self.objects, config.input_size, name=name
         )
@@ -154,7 +157,7 @@ class Run:
         )
         if initial is not None:
             set_weights(self.network, initial, "the weights to start from")
-        elif config.encoder_weights is not None:
+        elif config.encoder_weights is not None and not newest_checkpoint(self.out / CHECKPOINTS):
             load_encoder(self.network, config.encoder_weights)
         self.trainer = Trainer(
             self.network,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from casapose_ros.errors import ConfigError
@@ -84,6 +85,11 @@ class TrainConfig:
                 raise ConfigError(
                     f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}"
                 )
+        twice = [name for name, count in Counter(self.objects).items() if count > 1]
+        if twice:
+            raise ConfigError(f"objects: {twice[0]!r} is named twice")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")
         if self.auxiliary < 0:
             raise ConfigError(f"auxiliary must not be negative, got {self.auxiliary}")
         if not 0 <= self.ema_decay < 1:

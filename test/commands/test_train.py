@@ -1,6 +1,7 @@
 """``casapose train``: what is wrong is said before anything is trained."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,14 +14,18 @@ from casapose_ros.cli import main
 from casapose_ros.commands import train as command
 from casapose_ros.commands._training_data import (
     TrainingData,
-    note_data,
+    counts_of,
     training_sets,
     validation_set,
 )
+from casapose_ros.commands._training_note import note_data
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.frame_window import WindowConfig
 from casapose_ros.data.object_sets import write_object_set
+from casapose_ros.data.render_job import RenderJob
+from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import ConfigError, DatasetError
+from casapose_ros.files import locked
 from casapose_ros.training.loop import CHECKPOINTS
 
 SETTINGS = "input_size: [160, 120]\ncrop: {size: 64, pixels: 64}\nbatch_size: 8\nsteps: 1\n"
@@ -59,6 +64,8 @@ def train(arguments, *flags, **changes):
         ("{steps: 0}", "steps must be at least 1"),
         ("{input_size: [100, 96], crop: {size: 64}}", "multiples of 8"),
         ("{objects: [mug]}", "has no object 'mug'"),
+        ("{objects: [red, green, red]}", "objects: 'red' is named twice"),
+        ("{seed: -1}", "seed must not be negative, got -1"),
         ("[1, 2", "not valid YAML"),
     ],
 )
@@ -114,7 +121,7 @@ def test_all_data_sets_are_learned_from_and_broken_parts_are_named(
     assert train(arguments, *sets) == 2
     assert "000001.png: not a readable image; --skip-broken" in capsys.readouterr().err
     seen = []
-    monkeypatch.setattr(command, "note_data", lambda out, data, frames: seen.append(len(frames)))
+    monkeypatch.setattr(command, "note_data", lambda *args: seen.append(len(args[2])))
     monkeypatch.setattr("casapose_ros.training.loop.Run", lambda *args: pytest.skip("far enough"))
     with pytest.raises(pytest.skip.Exception):
         train(arguments, *sets, "--skip-broken")
@@ -139,21 +146,46 @@ def test_which_sets_have_which_split(tmp_path):
 
 
 def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
-    (tmp_path / "data" / "train_pbr").mkdir(parents=True)
-    data = TrainingData((tmp_path / "data",))
+    rng = np.random.default_rng(0)
+    folder = BopFolder(tmp_path / "data", (BOX,), [[(BOX, *random_pose(rng))]])
+    data = TrainingData((tmp_path / "data",), split="test")
     frames = FrameCache(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), 1.0)
-    note_data(tmp_path, data, frames)
-    note_data(tmp_path, data, frames)
-    note = tmp_path / "data" / "train_pbr" / "render.json"
+    note_data(tmp_path, data, frames, [BOX])
+    note_data(tmp_path, data, frames, [BOX])
+    moved = replace(BOX, keypoints=BOX.keypoints + 1e-3)
+    with pytest.raises(ConfigError, match="other data .objects: .* there"):
+        note_data(tmp_path, data, frames, [moved])
+    truths = folder.scene_path / "scene_gt.json"
+    before = truths.read_text()
+    truths.write_text(before.replace('"cam_t_m2c": [', '"cam_t_m2c": [1', 1))
+    with pytest.raises(ConfigError, match="other data .poses: .* there"):
+        note_data(tmp_path, data, frames, [BOX])
+    truths.write_text(before)
+    note = tmp_path / "data" / "test" / "render.json"
     note.write_text(json.dumps({"seed": 1}))
     fewer = FrameCache(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros((4, 1)), 1.0)
     with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; rendered: "):
-        note_data(tmp_path, data, fewer)
+        note_data(tmp_path, data, fewer, [BOX])
     live = TrainingData((), live=(EmptyJob(),), window=WindowConfig())
     with pytest.raises(
         ConfigError, match="began with data sets, now it is to learn from frames on"
     ):
-        note_data(tmp_path, live, fewer)
+        note_data(tmp_path, live, fewer, [BOX])
+
+
+def test_what_is_rendered_on_the_fly_shows_the_scenarios_objects(tmp_path):
+    objects = small_object_set(tmp_path).objects
+    names = [obj.name for obj in objects]
+    jobs = [RenderJob(tmp_path, SceneConfig(objects=n), 1, 0, None) for n in ((), (names[1],))]
+    assert counts_of(TrainingData((), live=(jobs[1],))) == {objects[1].bop_id: 1}
+    assert set(counts_of(TrainingData((), live=tuple(jobs)))) == {o.bop_id for o in objects}
+
+
+def test_a_folder_has_one_run_at_a_time(arguments, capsys):
+    arguments["--out"].mkdir()
+    with locked(arguments["--out"] / "run"):
+        assert train(arguments) == 2
+    assert "another process is at work on it" in capsys.readouterr().err
 
 
 class EmptyJob:

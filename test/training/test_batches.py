@@ -173,6 +173,7 @@ def test_waiting_is_counted():
         ({"max_occluders": 0}, "max_occluders must be at least 1"),
         ({"augmentation": -1.0}, "augmentation must be at least 0"),
         ({"max_zoom": 0.5}, "max_zoom at least 1"),
+        ({"pixels": 0}, "pixels must be at least 1, got 0"),
     ],
 )
 def test_refuses_what_makes_no_crops(changes, message):

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there, in small pieces, and refused when they do not fit."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from casapose_ros.errors import ConfigError, WeightsError
+from casapose_ros.errors import ConfigError, OutputError, WeightsError
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.network.weights import get_weights
 from casapose_ros.training import checkpoint
@@ -58,13 +59,13 @@ def test_the_old_one_goes_when_the_new_one_is_whole(save, tmp_path, monkeypatch)
     first = save(1)
 
     def fail(*args, **kwargs):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint.json, "dumps", fail)
-        with pytest.raises(OSError, match="no space"):
+        patched.setattr(checkpoint.os, "fsync", fail)
+        with pytest.raises(OutputError, match="000002: .* No space left on device; the one before"):
             save(2)
-    assert newest_checkpoint(tmp_path) == first
+    assert newest_checkpoint(tmp_path) == first and len(list(tmp_path.iterdir())) == 1
     second = save(2)
     assert newest_checkpoint(tmp_path) == second and not first.exists()
     assert [p.name for p in tmp_path.iterdir()] == ["000002"]
@@ -76,6 +77,18 @@ def test_weights_that_are_not_finite_do_not_replace_good_ones(save, optimizer, t
     with pytest.raises(WeightsError, match="not finite after 2 steps; the checkpoint before is"):
         save(2)
     assert newest_checkpoint(tmp_path) == good
+
+
+def test_goes_on_where_the_encoders_file_lies_elsewhere(network, optimizer, tmp_path):
+    here = replace(CONFIG, encoder_weights="/data/here/resnet18.h5")
+    save_checkpoint(tmp_path, 1, here, {"network": network}, optimizer)
+    path = newest_checkpoint(tmp_path)
+    there = replace(CONFIG, encoder_weights="there/resnet18.h5")
+    assert load_checkpoint(path, there, {"network": network}, optimizer) == 1
+    with pytest.raises(ConfigError, match="encoder_weights: 'resnet18.h5' there, 'other.h5' here"):
+        load_checkpoint(
+            path, replace(CONFIG, encoder_weights="other.h5"), {"network": network}, optimizer
+        )
 
 
 def test_no_checkpoint(tmp_path):

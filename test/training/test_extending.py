@@ -1,7 +1,6 @@
 """Adding objects to a trained network: what it knew it still says, and the new rows are few."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -194,14 +193,13 @@ def test_data_without_an_object_are_refused():
         check_training_data(extension, {11: 5, 12: 1, 13: 0})
 
 
-def test_a_start_checks_frames():
+def test_a_start_checks_what_is_shown():
     from casapose_ros.commands._training_start import TrainingStart
 
     extension = Extension((*KNOWN, replace(NEW[0], class_id=3)), 2, {})
-    frames = [SimpleNamespace(objects=[SimpleNamespace(bop_id=i)]) for i in (11, 13)]
     with pytest.raises(DatasetError, match="shows box2"):
-        TrainingStart(SMALL, extension.objects, extension).check_frames(frames)
-    TrainingStart(SMALL, KNOWN).check_frames(frames)
+        TrainingStart(SMALL, extension.objects, extension).check_shown({11: 1, 13: 1})
+    TrainingStart(SMALL, KNOWN).check_shown({11: 1})
 
 
 def test_a_trained_model_goes_on_with_what_it_knows(bundle):

@@ -1,0 +1,104 @@
+"""What a training run learns from, noted in its folder and compared when it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from casapose_ros.commands._training_data import TrainingData, training_sets
+from casapose_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from casapose_ros.data.bop import BopFrame
+    from casapose_ros.data.frame_cache import FrameCache
+    from casapose_ros.data.frame_window import FrameWindow
+    from casapose_ros.types import ObjectModel
+
+DATA_FILE = "data.json"
+"""In a run's folder."""
+
+
+def note_data(
+    out: Path,
+    data: TrainingData,
+    frames: FrameCache | FrameWindow,
+    objects: Sequence[ObjectModel],
+) -> None:
+    """Write down what a run learns from; where that is written already, compare.
+
+    Args:
+        out: The run's folder.
+        data: What the command line and the settings say.
+        frames: The frames of it.
+        objects: Objects 1..K.
+
+    Raises:
+        ConfigError: The run began with other data.
+    """
+    from casapose_ros.files import replacing
+
+    path = out / DATA_FILE
+    now = json.loads(json.dumps(_describe(data, frames, objects)))
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before["source"] != now["source"]:
+            raise ConfigError(
+                f"{path}: the run began with {before['source']}, now it is to learn from "
+                f"{now['source']}: go on with the same, or train into another folder"
+            )
+        different = [key for key in now if before.get(key) != now[key]]
+        if different:
+            told = "; ".join(
+                f"{key}: {_brief(before.get(key))} there, {_brief(now[key])} here"
+                for key in different
+            )
+            raise ConfigError(
+                f"{path}: the run began with other data ({told}): go on with the same, or train "
+                "into another folder"
+            )
+    with replacing(path) as part:
+        part.write_text(json.dumps(now, indent=1) + "\n")
+
+
+def _describe(
+    data: TrainingData, frames: FrameCache | FrameWindow, objects: Sequence[ObjectModel]
+) -> dict[str, Any]:
+    """What stays the same when data sets are copied, or rendered anew elsewhere."""
+    from casapose_ros.config import to_dict
+    from casapose_ros.objects import objects_to_json
+
+    known = {"objects": _digest([objects_to_json(objects)])}  # keypoints, sizes, symmetries
+    if data.live:
+        jobs = [{"frames": job.frames, **job.describe()} for job in data.live]
+        window = to_dict(data.window)
+        return {"source": "frames on the fly", **known, "jobs": jobs, "window": window}
+    datasets = training_sets(data)
+    notes = [path / data.split / "render.json" for path in data.paths]
+    return {
+        "source": "data sets",
+        **known,
+        "frames": len(frames),
+        "data_sets": len(datasets),
+        "poses": _digest(_poses(frame) for dataset in datasets for frame in dataset),
+        "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
+    }
+
+
+def _poses(frame: BopFrame) -> list[Any]:
+    truths = [(t.bop_id, t.R_cam_obj.tolist(), t.t_cam_obj.tolist()) for t in frame.objects]
+    return [frame.scene_id, frame.image_id, frame.camera.K.tolist(), truths]
+
+
+def _digest(values: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(json.dumps(value).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 60 else f"{text[:57]}..."
