@@ -28,7 +28,7 @@ import numpy as np
 import yaml
 
 from casapose_ros.files import replacing
-from casapose_ros.training.loop import TRAINING_LOG, VALIDATION_LOG, read_log
+from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
 CALIBRATION_STEPS = 100
 SKIPPED_STEPS = 50

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,6 @@ import numpy as np
 from casapose_ros.bundle import save_bundle
 from casapose_ros.errors import CasaposeError
 from casapose_ros.estimator import PoseEstimator
-from casapose_ros.files import replacing
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
 from casapose_ros.network.published import load_encoder
@@ -32,6 +30,12 @@ from casapose_ros.training.checkpoint import (
     settings_of,
 )
 from casapose_ros.training.distribution import Devices
+from casapose_ros.training.logs import (
+    TRAINING_LOG,
+    VALIDATION_LOG,
+    append_row,
+    drop_rows_after,
+)
 from casapose_ros.training.optimizers import Schedule, build_optimizer
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import Trainer
@@ -44,8 +48,6 @@ AVERAGE_EVERY = 10
 CHECKPOINTS = "checkpoints"
 FAILED_BATCH = "failed_batch_{}.npz"
 """In a run's folder, by host."""
-TRAINING_LOG = "training.csv"
-VALIDATION_LOG = "validation.csv"
 VALIDATION_FIGURES = (
     "keypoint_error",
     "median_keypoint_error",
@@ -187,7 +189,7 @@ class Run:
                 self.step = load_checkpoint(path, self.config, self._layers(), self.optimizer)
         if self.devices.is_chief:
             for log in (TRAINING_LOG, VALIDATION_LOG):
-                _drop_rows_after(self.out / log, self.step)
+                drop_rows_after(self.out / log, self.step)
 
     def train(self, report: Callable[[Progress], None]) -> None:
         """Train to the end; a run that has reached it is validated and its bundle written anew.
@@ -199,7 +201,7 @@ class Run:
         self.out.mkdir(parents=True, exist_ok=True)
         if self.step == config.steps:
             if self.devices.is_chief:
-                _drop_rows_after(self.out / VALIDATION_LOG, self.step - 1)
+                drop_rows_after(self.out / VALIDATION_LOG, self.step - 1)
             self._validate()
         with prefetch_batches(
             self.frames,
@@ -245,7 +247,7 @@ class Run:
 
     def _log(self, name: str, row: dict[str, float]) -> None:
         if self.devices.is_chief:
-            _append_row(self.out / name, row)
+            append_row(self.out / name, row)
 
     def _give_up(self, loss: float, inputs: dict, targets: dict) -> None:
         """Leave the batch that broke the run to look at."""
@@ -286,31 +288,3 @@ class Run:
             score=result.calibration,
         )
         return figures
-
-
-def _append_row(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists() or not path.stat().st_size
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a log that :meth:`Run.train` wrote; none if it wrote none yet."""
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def _drop_rows_after(path: Path, step: int) -> None:
-    """A run that goes on from an older checkpoint repeats the rows written since."""
-    rows = [row for row in read_log(path) if row["step"] <= step]
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
-    with replacing(path) as part:
-        for row in rows:
-            _append_row(part, {**row, "step": int(row["step"])})

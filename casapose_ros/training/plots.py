@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from casapose_ros.training.loop import TRAINING_LOG, VALIDATION_LOG, read_log
+from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
 
 def plot_curves(run: Path, picture: Path) -> None:

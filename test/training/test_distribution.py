@@ -14,7 +14,7 @@ import pytest
 
 from casapose_ros.errors import CasaposeError, ConfigError
 from casapose_ros.training.distribution import Devices, Hosts, join_hosts, local_value
-from casapose_ros.training.loop import TRAINING_LOG, read_log
+from casapose_ros.training.logs import TRAINING_LOG, read_log
 
 PROGRAM = Path(__file__).with_name("shared_run.py")
 STEPS = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from casapose_ros.training.loop import TRAINING_LOG, VALIDATION_LOG, read_log
+from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
 PROGRAM = Path(__file__).parent / "killed_run.py"
 STEPS = 12

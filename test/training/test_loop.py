@@ -15,6 +15,7 @@ from casapose_ros.network.weights import get_weights
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.training import loop
 from casapose_ros.training.batches import CropConfig, make_batch
+from casapose_ros.training.logs import TRAINING_LOG, read_log
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import LossWeights
 from casapose_ros.training.validation import ValidationResult
@@ -87,7 +88,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
         expected, found = get_weights(getattr(whole, name)), get_weights(getattr(resumed, name))
         for weight, value in expected.items():
             np.testing.assert_allclose(found[weight], value, rtol=1e-3, atol=1e-4)
-    rows = loop.read_log(resumed.out / loop.TRAINING_LOG)
+    rows = read_log(resumed.out / TRAINING_LOG)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     bundle = load_bundle(resumed.out / "bundle")
     assert bundle.input_size == (64, 48) and bundle.objects[0].name == "cube"
