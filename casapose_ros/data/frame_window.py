@@ -236,4 +236,5 @@ def _put(ready: multiprocessing.Queue, item: WindowFrame | CasaposeError) -> boo
             return True
         except queue.Full:
             continue
+    ready.cancel_join_thread()  # or this process would wait at its end for its frames to be taken
     return False

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rendered import require_gl, small_object_set
 
 from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
@@ -16,11 +17,11 @@ STEPS = 12
 LIMIT_S = 300
 
 
-def begin(folder, pause):
-    root = str(PROGRAM.parents[2])
+def begin(folder, pause, *objects):
+    root, tests = (str(PROGRAM.parents[i]) for i in (2, 1))
     return subprocess.Popen(
-        [sys.executable, PROGRAM, folder, str(pause)],
-        env={**os.environ, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""},
+        [sys.executable, PROGRAM, folder, str(pause), *objects],
+        env={**os.environ, "PYTHONPATH": f"{root}:{tests}", "CUDA_VISIBLE_DEVICES": ""},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -38,7 +39,7 @@ def kill_after(process, folder, step):
         assert process.poll() is None and time.monotonic() < limit
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=LIMIT_S)  # until its children have closed their ends, too
 
 
 def losses(folder):
@@ -56,6 +57,22 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path, steps):
     for step in steps:
         kill_after(begin(killed, 0.05), killed, step)
     finish(begin(killed, 0))
+    assert_same_curve(whole, killed)
+
+
+@pytest.mark.slow
+def test_a_killed_run_renders_its_frames_again(tmp_path):
+    require_gl()
+    small_object_set(tmp_path / "objects")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(begin(whole, 0, tmp_path / "objects"))
+    for step in (2, 8):
+        kill_after(begin(killed, 0.05, tmp_path / "objects"), killed, step)
+    finish(begin(killed, 0, tmp_path / "objects"))
+    assert_same_curve(whole, killed)
+
+
+def assert_same_curve(whole, killed):
     expected, found = losses(whole), losses(killed)
     assert [row["step"] for row in found] == list(range(1, STEPS + 1))
     for there, here in zip(expected, found, strict=True):
