@@ -27,6 +27,7 @@ from queue import Queue
 import numpy as np
 import yaml
 
+from casapose_ros.bundle import load_bundle
 from casapose_ros.files import replacing
 from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
@@ -128,7 +129,7 @@ def _calibrate(args: argparse.Namespace, cores: set[int], variant: Variant) -> N
     never = {"validate_every": 10**6, "checkpoint_every": 10**6, "validation_frames": 1}
     settings = {**variant.settings, "steps": CALIBRATION_STEPS, **never}
     if note.exists():
-        _check_same(folder, settings)
+        _check_same(args, folder, settings)
         return
     _call(args, cores, variant, settings, folder)
     rows = [r for r in read_log(folder / TRAINING_LOG) if r["step"] > SKIPPED_STEPS]
@@ -145,16 +146,19 @@ def _train(args: argparse.Namespace, cores: set[int], variant: Variant, seed: in
     settings = {**variant.settings, "steps": steps, "seed": seed, "validate_every": steps // 2}
     log = read_log(variant.run(seed) / VALIDATION_LOG)
     if log and log[-1]["step"] == steps:
-        _check_same(variant.run(seed), settings)
+        _check_same(args, variant.run(seed), settings)
         return
     _call(args, cores, variant, settings, variant.run(seed))
 
 
-def _check_same(folder: Path, settings: dict) -> None:
+def _check_same(args: argparse.Namespace, folder: Path, settings: dict) -> None:
     """What stands in the table has to be what the recipes say."""
-    if yaml.safe_load((folder / "train.yaml").read_text()) != settings:
+    started = json.loads((folder / "data.json").read_text()).get("trained_model")
+    trained = load_bundle(args.start_from).weights_sha256[:16] if args.start_from else None
+    if yaml.safe_load((folder / "train.yaml").read_text()) != settings or started != trained:
         raise SystemExit(
-            f"{folder} was trained with other settings: remove it or rename the variant"
+            f"{folder} was trained with other settings, or from another start: remove it or "
+            "rename the variant"
         )
 
 

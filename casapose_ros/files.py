@@ -1,14 +1,18 @@
-"""Files on disk that are either the old one or the new one, never half of each."""
+"""Files that are either the old one or the new one, folders for results, and locks."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from casapose_ros.errors import OutputError
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @contextmanager
@@ -41,6 +45,9 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
         path: What is worked on; beside it stands a file of its name that ends in ``.lock``.
         wait: Wait for the others.
 
+    Warns:
+        UserWarning: The file system has no locks, so that nobody is kept out.
+
     Raises:
         OutputError: Another one works on it, and this one is not to wait; or the file beside it
             cannot be written.
@@ -48,12 +55,17 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
     path = Path(path)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path.with_suffix(".lock"), "w"))
+            file = stack.enter_context(open(path.with_name(f"{path.name}.lock"), "w"))
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise OutputError(f"{path}: another process is at work on it") from error
         except OSError as error:
-            raise OutputError(f"{path}: cannot be locked: {error.strerror}") from error
+            if error.errno not in NO_LOCKS:
+                raise OutputError(f"{path}: cannot be locked: {error.strerror}") from error
+            warnings.warn(
+                f"{path}: its file system has no locks: let one process at a time work on it",
+                stacklevel=3,
+            )
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,7 +172,7 @@ def training_sets(data: TrainingData) -> list[BopDataset]:
     return found
 
 
-def counts_of(data: TrainingData) -> Counter[int]:
+def shown_objects(data: TrainingData) -> Mapping[int, int]:
     """How often objects appear in what is learned from, by BOP id; each once in its scenarios."""
     from casapose_ros.data.meshes import load_object_set
     from casapose_ros.evaluation.datasets import count_objects

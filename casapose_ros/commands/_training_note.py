@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from casapose_ros.commands._training_data import TrainingData, training_sets
+from casapose_ros.commands._training_start import TrainingStart
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from casapose_ros.data.bop import BopFrame
     from casapose_ros.data.frame_cache import FrameCache
     from casapose_ros.data.frame_window import FrameWindow
-    from casapose_ros.types import ObjectModel
 
 DATA_FILE = "data.json"
 """In a run's folder."""
@@ -25,15 +25,15 @@ def note_data(
     out: Path,
     data: TrainingData,
     frames: FrameCache | FrameWindow,
-    objects: Sequence[ObjectModel],
+    start: TrainingStart,
 ) -> None:
-    """Write down what a run learns from; where that is written already, compare.
+    """Write down what a run starts and learns from; where that is written already, compare.
 
     Args:
         out: The run's folder.
         data: What the command line and the settings say.
         frames: The frames of it.
-        objects: Objects 1..K.
+        start: Objects, and the model that the run goes on from, if any.
 
     Raises:
         ConfigError: The run began with other data.
@@ -41,7 +41,7 @@ def note_data(
     from casapose_ros.files import replacing
 
     path = out / DATA_FILE
-    now = json.loads(json.dumps(_describe(data, frames, objects)))
+    now = json.loads(json.dumps(_describe(data, frames, start)))
     if path.exists():
         before = json.loads(path.read_text())
         if before["source"] != now["source"]:
@@ -49,11 +49,10 @@ def note_data(
                 f"{path}: the run began with {before['source']}, now it is to learn from "
                 f"{now['source']}: go on with the same, or train into another folder"
             )
-        different = [key for key in now if before.get(key) != now[key]]
+        different = [key for key in now if key in before and before[key] != now[key]]
         if different:
             told = "; ".join(
-                f"{key}: {_brief(before.get(key))} there, {_brief(now[key])} here"
-                for key in different
+                f"{key}: {_brief(before[key])} there, {_brief(now[key])} here" for key in different
             )
             raise ConfigError(
                 f"{path}: the run began with other data ({told}): go on with the same, or train "
@@ -64,13 +63,16 @@ def note_data(
 
 
 def _describe(
-    data: TrainingData, frames: FrameCache | FrameWindow, objects: Sequence[ObjectModel]
+    data: TrainingData, frames: FrameCache | FrameWindow, start: TrainingStart
 ) -> dict[str, Any]:
     """What stays the same when data sets are copied, or rendered anew elsewhere."""
     from casapose_ros.config import to_dict
     from casapose_ros.objects import objects_to_json
 
-    known = {"objects": _digest([objects_to_json(objects)])}  # keypoints, sizes, symmetries
+    known = {
+        "objects": _digest([objects_to_json(start.objects)]),  # keypoints, sizes, symmetries
+        "trained_model": start.trained.sha256[:16] if start.trained else None,
+    }
     if data.live:
         jobs = [{"frames": job.frames, **job.describe()} for job in data.live]
         window = to_dict(data.window)
@@ -88,8 +90,11 @@ def _describe(
 
 
 def _poses(frame: BopFrame) -> list[Any]:
+    from casapose_ros.data.targets import main_instances
+
     truths = [(t.bop_id, t.R_cam_obj.tolist(), t.t_cam_obj.tolist()) for t in frame.objects]
-    return [frame.scene_id, frame.image_id, frame.camera.K.tolist(), truths]
+    main = sorted(main_instances(frame.objects).values())
+    return [frame.scene_id, frame.image_id, frame.camera.K.tolist(), truths, main]
 
 
 def _digest(values: Iterable[Any]) -> str:

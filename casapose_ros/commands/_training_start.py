@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.training.extending import Extension
+    from casapose_ros.training.extending import Trained
     from casapose_ros.training.settings import TrainConfig
     from casapose_ros.types import ObjectModel
 
@@ -23,26 +22,12 @@ class TrainingStart:
         config: Settings; they name all objects, so that a run that goes on later with another
             object set, or another order, is refused by its checkpoint.
         objects: The objects, class ids 1..K in order.
-        extension: What the run takes over from a trained model; None if it starts from nothing.
+        trained: What the run takes over from a trained model; None if it starts from nothing.
     """
 
     config: TrainConfig
     objects: tuple[ObjectModel, ...]
-    extension: Extension | None = None
-
-    def check_shown(self, counts: Mapping[int, int]) -> None:
-        """Refuse data for a trained model in which one of its objects never appears.
-
-        Args:
-            counts: How often each object appears, by BOP id.
-
-        Raises:
-            DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
-        """
-        from casapose_ros.training.extending import check_training_data
-
-        if self.extension is not None:
-            check_training_data(self.extension, counts)
+    trained: Trained | None = None
 
 
 def start_of(
@@ -59,17 +44,17 @@ def start_of(
     Raises:
         CasaposeError: An object is not in the set, or set and settings do not fit the model.
     """
-    extension = None
+    trained = None
     if bundle is None:
         chosen = _choose_objects(objects, config.objects)
     else:
-        extension = _go_on(bundle, objects, config, extend)
-        chosen = extension.objects
+        trained = _go_on(bundle, objects, config, extend)
+        chosen = trained.objects
     named = replace(config, objects=tuple(obj.name for obj in chosen))
-    return TrainingStart(named, chosen, extension)
+    return TrainingStart(named, chosen, trained)
 
 
-def _go_on(bundle: Path, objects: Path, config: TrainConfig, extend: bool) -> Extension:
+def _go_on(bundle: Path, objects: Path, config: TrainConfig, extend: bool) -> Trained:
     from casapose_ros.bundle import load_bundle
     from casapose_ros.data.meshes import load_object_set
     from casapose_ros.training.extending import continue_bundle, extend_bundle

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from casapose_ros.commands._training_data import (
     TrainingData,
-    counts_of,
     open_frames,
     rendered_data,
+    shown_objects,
     validation_set,
 )
 from casapose_ros.commands._training_note import note_data
@@ -172,7 +172,7 @@ def train(
         CasaposeError: The data do not fit, the checkpoint is of other settings or data, or the
             loss is not finite.
     """
-    from contextlib import ExitStack, closing
+    from contextlib import closing, nullcontext
 
     from casapose_ros.files import locked, make_folder
     from casapose_ros.training.distribution import Hosts, join_hosts
@@ -180,22 +180,20 @@ def train(
 
     config, objects, hosts = start.config, start.objects, hosts or Hosts()
     validate = _validator(validation_set(data), objects, config)
-    if start.extension is not None:
-        start.check_shown(counts_of(data))
-    with ExitStack() as stack:
+    if start.trained is not None:
+        start.trained.check_shown(shown_objects(data))
+    with closing(open_frames(data, objects, config)) as frames:
         make_folder(out)
-        if hosts.index == 0:
-            stack.enter_context(locked(out / "run", wait=False))
-        frames = stack.enter_context(closing(open_frames(data, objects, config)))
-        note_data(out, data, frames, objects)
-        # Hosts take different times to read their frames: they meet after it.
-        join_hosts(hosts)
-        initial = start.extension.weights if start.extension else None
-        training = Run(config, frames, objects, validate, out, name or out.name, initial)
-        training.resume()
-        if training.step:
-            print(f"resuming after {training.step} steps")
-        _train(training)
+        with locked(out / "run", wait=False) if hosts.index == 0 else nullcontext():
+            note_data(out, data, frames, start)
+            # Hosts take different times to read their frames: they meet after it.
+            join_hosts(hosts)
+            initial = start.trained.weights if start.trained else None
+            training = Run(config, frames, objects, validate, out, name or out.name, initial)
+            training.resume()
+            if training.step:
+                print(f"resuming after {training.step} steps")
+            _train(training)
     return out / "bundle"
 
 

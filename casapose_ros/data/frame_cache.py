@@ -115,16 +115,8 @@ def open_frame_cache(
             ground truth, is broken, or does not fit the objects; or the disk is too small.
     """
     frames = list(dataset)
-    if not frames:
-        raise DatasetError(f"{dataset.path}: no frames to train on")
-    for frame in frames:
-        check_aspect(frame.camera, size, str(frame.image_path))
-    if len(objects) >= OTHER_INSTANCE:
-        raise DatasetError(
-            f"{len(objects)} objects: a network is trained on {OTHER_INSTANCE - 1} at most"
-        )
-    check_fit(dataset.path, frames, objects)
-    check_complete(dataset, frames)
+    _check(dataset, frames, objects, size)
+    targets = KeypointTargets(objects, symmetric)
     path = folder / _key(dataset.path, frames, objects, size)
     make_folder(folder)
     with locked(path):
@@ -135,7 +127,6 @@ def open_frame_cache(
     usable = [i for i in range(len(frames)) if i not in broken]
     if not usable:
         raise DatasetError(f"{dataset.path}: none of {len(frames)} frames can be read")
-    targets = KeypointTargets(objects, symmetric)
     keypoints = [_keypoints(targets, frames[i], size) for i in usable]
     # As plain arrays, whose rows are taken in a tenth of the time.
     arrays = {
@@ -147,6 +138,20 @@ def open_frame_cache(
     return FrameCache(
         **arrays, keypoints=np.stack(keypoints), scale=frames[0].camera.width / size[0]
     )
+
+
+def _check(
+    dataset: BopDataset,
+    frames: Sequence[BopFrame],
+    objects: Sequence[ObjectModel],
+    size: tuple[int, int],
+) -> None:
+    if not frames:
+        raise DatasetError(f"{dataset.path}: no frames to train on")
+    for frame in frames:
+        check_aspect(frame.camera, size, str(frame.image_path))
+    check_fit(dataset.path, frames, objects)
+    check_complete(dataset, frames)
 
 
 def check_aspect(camera: CameraModel, size: tuple[int, int], name: str) -> None:
@@ -210,6 +215,7 @@ def _key(
         masks = [truth.mask_path for truth in frame.objects]
         known = [_state(path, root) for path in (frame.image_path, *masks)]
         known.append([truth.bop_id for truth in frame.objects])
+        known.append(sorted(main_instances(frame.objects).values()))
         digest.update(json.dumps(known).encode())
     return digest.hexdigest()[:16]
 

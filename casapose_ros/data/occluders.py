@@ -44,7 +44,7 @@ def paste_occluders(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8 class ids.
+        labels: (H, W) uint8, as in ``frames``.
         frames: Where pieces come from.
         size: Range of a piece's side, of the square root of the object's visible area.
         count: Number of pieces.

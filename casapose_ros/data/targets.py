@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.bop import GroundTruth
+from casapose_ros.errors import ConfigError
 from casapose_ros.geometry import project, symmetry_transforms
 from casapose_ros.types import NUM_KEYPOINTS, CameraModel, ObjectModel
 
@@ -52,12 +53,19 @@ class KeypointTargets:
         objects: The objects.
         symmetric: Give the keypoints of every equivalent pose; otherwise only the pose's own.
 
+    Raises:
+        ConfigError: More objects than labels can tell apart.
+
     Attributes:
         candidates: (K, S, 9, 3) metres, object frame; an object that has fewer than S equivalent
             poses repeats its first.
     """
 
     def __init__(self, objects: Sequence[ObjectModel], symmetric: bool):
+        if len(objects) >= OTHER_INSTANCE:
+            raise ConfigError(
+                f"{len(objects)} objects: a network is trained on {OTHER_INSTANCE - 1} at most"
+            )
         parts = [_candidates(model, symmetric) for model in objects]
         count = max(len(part) for part in parts)
         self.candidates = np.stack([_padded(part, count) for part in parts])

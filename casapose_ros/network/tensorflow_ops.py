@@ -19,9 +19,13 @@ def fused_normalise_batch(x, gamma, beta, epsilon: float):
 
 
 def resize_bilinear(x, factor: int):
-    """``decoders.bilinear_upsampling`` of images whose size the graph need not know."""
+    """``decoders.bilinear_upsampling`` of images whose size the graph need not know.
+
+    In float32: XLA's gradient of the bfloat16 kernel is wrong in TensorFlow 2.21.
+    """
     size = factor * tf.shape(x)[1:3]
-    return tf.cast(tf.image.resize(x, size, tf.image.ResizeMethod.BILINEAR), x.dtype)
+    resized = tf.image.resize(tf.cast(x, tf.float32), size, tf.image.ResizeMethod.BILINEAR)
+    return tf.cast(resized, x.dtype)
 
 
 @tf.custom_gradient

@@ -68,6 +68,7 @@ def save_checkpoint(
         _write(part, step, config, stream.getbuffer())
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
+        _sync(folder)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise OutputError(
@@ -76,7 +77,7 @@ def save_checkpoint(
         ) from error
     for old in _checkpoints(folder):
         if old != target:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(
@@ -130,6 +131,7 @@ def _write(part: Path, step: int, config: TrainConfig, content: memoryview) -> N
         pieces.append({"file": name, "sha256": hashlib.sha256(piece).hexdigest()})
     index = {"step": step, "config": settings_of(config), "pieces": pieces}
     _write_through(part / INDEX_FILE, json.dumps(index, indent=1).encode() + b"\n")
+    _sync(part)
 
 
 def _write_through(path: Path, content: bytes | memoryview) -> None:
@@ -137,6 +139,15 @@ def _write_through(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """The names in a folder reach the disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

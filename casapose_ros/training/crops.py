@@ -126,7 +126,7 @@ def make_crop(frames: FrameCache, config: CropConfig, rng: np.random.Generator) 
 def _centre(labels: np.ndarray, config: CropConfig, rng: np.random.Generator) -> np.ndarray:
     """Where in the frame the crop looks, px (x, y)."""
     size = np.array(labels.shape[::-1])
-    coarse = labels[::COARSE, ::COARSE]
+    coarse = labels[::COARSE, ::COARSE] % OTHER_INSTANCE
     classes = present_classes(coarse)
     if not len(classes) or rng.random() >= config.centred:
         centre = rng.uniform((0, 0), size)
@@ -162,7 +162,7 @@ def _foreground_sample(
 ) -> np.ndarray:
     """(count,) int32 flattened foreground pixels, with repetition; zeros where there is none.
 
-    Where pixel 0 stands in, its label of background keeps it out of every loss.
+    Where pixel 0 stands in, no vectors are learned on it: it is background, or marked.
     """
     if guide[0, 0] == OWN_ESTIMATE:
         guide = labels

@@ -26,23 +26,45 @@ SAME_POINT = 1e-4
 
 
 @dataclass(frozen=True)
-class Extension:
+class Trained:
     """What a run starts from that goes on from a trained model.
 
     Attributes:
         objects: The known objects with their class ids, then the new ones, if any.
         known: How many of them are known.
         weights: Of the network for all of them, by name.
+        sha256: Of the file with the trained model's weights.
     """
 
     objects: tuple[ObjectModel, ...]
     known: int
     weights: dict[str, np.ndarray]
+    sha256: str
+
+    def check_shown(self, counts: Mapping[int, int]) -> None:
+        """Refuse data in which an object never appears.
+
+        Args:
+            counts: How often each object appears in the training data, by BOP id.
+
+        Raises:
+            DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
+        """
+        for obj in self.objects:
+            if not counts.get(obj.bop_id):
+                reason = (
+                    "the model would forget it; render all known objects"
+                    if obj.class_id <= self.known
+                    else "there is nothing to learn it from"
+                )
+                raise DatasetError(
+                    f"no training frame shows {obj.name} (BOP id {obj.bop_id}): {reason}"
+                )
 
 
 def continue_bundle(
     bundle: Bundle, objects: Sequence[ObjectModel], config: TrainConfig, where: str
-) -> Extension:
+) -> Trained:
     """Go on training a model with the objects that it knows, and no others.
 
     Args:
@@ -74,12 +96,13 @@ def continue_bundle(
         replace(_same_object(obj, by_name[obj.name], where), class_id=obj.class_id)
         for obj in bundle.objects
     )
-    return Extension(same, len(same), read_weights(bundle.path / WEIGHTS_FILE))
+    weights = read_weights(bundle.path / WEIGHTS_FILE)
+    return Trained(same, len(same), weights, bundle.weights_sha256)
 
 
 def extend_bundle(
     bundle: Bundle, more: Sequence[ObjectModel], config: TrainConfig, where: str
-) -> Extension:
+) -> Trained:
     """Add objects to a trained model.
 
     Args:
@@ -98,10 +121,11 @@ def extend_bundle(
     objects = extend_objects(bundle.objects, more, config.objects, where)
     # Read, not built: hosts have not met yet, and nothing may be computed before they have.
     weights = read_weights(bundle.path / WEIGHTS_FILE)
-    return Extension(
+    return Trained(
         objects,
         len(bundle.objects),
         extend_weights(weights, bundle.network, len(objects) - len(bundle.objects)),
+        bundle.weights_sha256,
     )
 
 
@@ -164,28 +188,6 @@ def extend_weights(
             value = _insert_identity(value, added)
         extended[name] = value
     return extended
-
-
-def check_training_data(extension: Extension, counts: Mapping[int, int]) -> None:
-    """Refuse data in which an object never appears.
-
-    Args:
-        extension: What is trained.
-        counts: How often each object appears in the training data, by BOP id.
-
-    Raises:
-        DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
-    """
-    for obj in extension.objects:
-        if not counts.get(obj.bop_id):
-            reason = (
-                "the model would forget it; render the known objects together with the new ones"
-                if obj.class_id <= extension.known
-                else "there is nothing to learn it from"
-            )
-            raise DatasetError(
-                f"no training frame shows {obj.name} (BOP id {obj.bop_id}): {reason}"
-            )
 
 
 def _check_network(bundle: Bundle, config: TrainConfig) -> None:

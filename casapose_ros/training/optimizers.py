@@ -12,6 +12,8 @@ from casapose_ros.errors import ConfigError
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("cosine", "step")
 HALVED_AT = (0.5, 0.75, 0.9)
+GRAM_STEPS = 3
+"""Of Newton and Schulz's iteration, from one Gram matrix to the next."""
 
 
 class ConvolutionMuon(keras.optimizers.Muon):
@@ -36,22 +38,23 @@ class ConvolutionMuon(keras.optimizers.Muon):
         """Keras' iteration, on the smaller Gram matrix instead of on ``x`` itself.
 
         Every step multiplies ``x`` by a polynomial of its Gram matrix; all of them commute, so
-        their product is gathered first: a third of the arithmetic for a 1152 x 128 kernel.
+        their product is gathered first: half of the arithmetic for a 1152 x 128 kernel. The Gram
+        matrix is computed anew now and then, since its rounding errors grow twelvefold per step,
+        which matters where a GPU multiplies in TF32.
         """
-        rows, columns = x.shape
-        wide = rows <= columns
-        gram = ops.matmul(x, ops.transpose(x)) if wide else ops.matmul(ops.transpose(x), x)
-        norm = ops.sqrt(ops.trace(gram)) + 1e-7
-        gram = gram / ops.square(norm)
-        identity = ops.eye(min(rows, columns), dtype=x.dtype)
-        product = identity
-        for step in range(steps):
-            square = ops.matmul(gram, gram)
-            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * square
-            product = ops.matmul(factor, product) if step else factor
-            if step < steps - 1:
+        x = x / (ops.norm(x) + 1e-7)
+        wide = x.shape[0] <= x.shape[1]
+        identity = ops.eye(min(x.shape), dtype=x.dtype)
+        for first in range(0, steps, GRAM_STEPS):
+            gram = ops.matmul(x, ops.transpose(x)) if wide else ops.matmul(ops.transpose(x), x)
+            product = identity
+            for _ in range(first, min(first + GRAM_STEPS, steps)):
+                square = ops.matmul(gram, gram)
+                factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * square
+                product = ops.matmul(factor, product)
                 gram = ops.matmul(ops.matmul(factor, gram), factor)
-        return ops.matmul(product, x / norm) if wide else ops.matmul(x / norm, product)
+            x = ops.matmul(product, x) if wide else ops.matmul(x, product)
+        return x
 
 
 @keras.saving.register_keras_serializable(package="casapose_ros")

@@ -14,11 +14,12 @@ from casapose_ros.cli import main
 from casapose_ros.commands import train as command
 from casapose_ros.commands._training_data import (
     TrainingData,
-    counts_of,
+    shown_objects,
     training_sets,
     validation_set,
 )
 from casapose_ros.commands._training_note import note_data
+from casapose_ros.commands._training_start import TrainingStart
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.frame_window import WindowConfig
 from casapose_ros.data.object_sets import write_object_set
@@ -26,7 +27,9 @@ from casapose_ros.data.render_job import RenderJob
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.files import locked
+from casapose_ros.training.extending import Trained
 from casapose_ros.training.loop import CHECKPOINTS
+from casapose_ros.training.settings import TrainConfig
 
 SETTINGS = "input_size: [160, 120]\ncrop: {size: 64, pixels: 64}\nbatch_size: 8\nsteps: 1\n"
 BOX = box_object(1)
@@ -150,35 +153,38 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
     folder = BopFolder(tmp_path / "data", (BOX,), [[(BOX, *random_pose(rng))]])
     data = TrainingData((tmp_path / "data",), split="test")
     frames = FrameCache(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), 1.0)
-    note_data(tmp_path, data, frames, [BOX])
-    note_data(tmp_path, data, frames, [BOX])
+    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
+    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
     moved = replace(BOX, keypoints=BOX.keypoints + 1e-3)
     with pytest.raises(ConfigError, match="other data .objects: .* there"):
-        note_data(tmp_path, data, frames, [moved])
+        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (moved,)))
+    trained = Trained((BOX,), 1, {}, "abc")
+    with pytest.raises(ConfigError, match="other data .trained_model: null there, .abc. here"):
+        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,), trained))
     truths = folder.scene_path / "scene_gt.json"
     before = truths.read_text()
     truths.write_text(before.replace('"cam_t_m2c": [', '"cam_t_m2c": [1', 1))
     with pytest.raises(ConfigError, match="other data .poses: .* there"):
-        note_data(tmp_path, data, frames, [BOX])
+        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
     truths.write_text(before)
     note = tmp_path / "data" / "test" / "render.json"
     note.write_text(json.dumps({"seed": 1}))
     fewer = FrameCache(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros((4, 1)), 1.0)
     with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; rendered: "):
-        note_data(tmp_path, data, fewer, [BOX])
+        note_data(tmp_path, data, fewer, TrainingStart(TrainConfig(), (BOX,)))
     live = TrainingData((), live=(EmptyJob(),), window=WindowConfig())
     with pytest.raises(
         ConfigError, match="began with data sets, now it is to learn from frames on"
     ):
-        note_data(tmp_path, live, fewer, [BOX])
+        note_data(tmp_path, live, fewer, TrainingStart(TrainConfig(), (BOX,)))
 
 
 def test_what_is_rendered_on_the_fly_shows_the_scenarios_objects(tmp_path):
     objects = small_object_set(tmp_path).objects
     names = [obj.name for obj in objects]
     jobs = [RenderJob(tmp_path, SceneConfig(objects=n), 1, 0, None) for n in ((), (names[1],))]
-    assert counts_of(TrainingData((), live=(jobs[1],))) == {objects[1].bop_id: 1}
-    assert set(counts_of(TrainingData((), live=tuple(jobs)))) == {o.bop_id for o in objects}
+    assert shown_objects(TrainingData((), live=(jobs[1],))) == {objects[1].bop_id: 1}
+    assert set(shown_objects(TrainingData((), live=tuple(jobs)))) == {o.bop_id for o in objects}
 
 
 def test_a_folder_has_one_run_at_a_time(arguments, capsys):

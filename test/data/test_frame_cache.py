@@ -157,9 +157,13 @@ def test_of_several_instances_the_most_visible_one_is_learned(tmp_path):
         )
     expected = project(OBJECTS[0].keypoints, *near, frame.camera) / 4
     np.testing.assert_allclose(cache.keypoints[0, 0, 0], expected, atol=1e-3)
-
-
-def test_more_objects_than_labels_can_tell_apart(folder, tmp_path):
-    many = [replace(OBJECTS[0], name=f"box{i}", class_id=i, bop_id=10 + i) for i in range(1, 129)]
-    with pytest.raises(DatasetError, match="128 objects: a network is trained on 127 at most"):
-        open_cache(folder, tmp_path, objects=many)
+    # Where visibilities say otherwise, what was cached before does not count.
+    infos = folder.scene_path / "scene_gt_info.json"
+    known = json.loads(infos.read_text())
+    known["0"][0]["px_count_visib"] = 1000
+    infos.write_text(json.dumps(known))
+    assert set(np.unique(open_cache(folder, tmp_path).labels)) == {0, 1, 1 + OTHER_INSTANCE}
+    changed = open_cache(folder, tmp_path)
+    assert np.count_nonzero(changed.labels[0] == 1) == np.count_nonzero(labels > OTHER_INSTANCE)
+    expected = project(OBJECTS[0].keypoints, *far, frame.camera) / 4
+    np.testing.assert_allclose(changed.keypoints[0, 0, 0], expected, atol=1e-3)

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from exact_fields import CAMERA, box_object, random_pose
 
 from casapose_ros.data.bop import GroundTruth
 from casapose_ros.data.targets import CONTINUOUS_STEPS, KeypointTargets, present_classes
+from casapose_ros.errors import ConfigError
 from casapose_ros.geometry import project
 from casapose_ros.types import Symmetries
 
@@ -51,6 +53,13 @@ def test_an_object_with_fewer_symmetries_repeats_its_first():
     # Distances from the axis stay as they are.
     radii = np.linalg.norm(candidates[1, :, :, :2] - AXIS[1][:2], axis=-1)
     np.testing.assert_allclose(radii, np.broadcast_to(radii[:1], radii.shape), atol=1e-12)
+
+
+def test_more_objects_than_labels_can_tell_apart():
+    box = box_object(1)
+    assert KeypointTargets([box] * 127, symmetric=False).candidates.shape == (127, 1, 9, 3)
+    with pytest.raises(ConfigError, match="128 objects: a network is trained on 127 at most"):
+        KeypointTargets([box] * 128, symmetric=False)
 
 
 def test_present_classes():

@@ -87,6 +87,23 @@ def test_unguided_upsampling_matches_the_reference_data(shared_dir):
     np.testing.assert_array_equal(nearest(x), data["up_nearest_y"])
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA as TensorFlow has it")
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.05)])
+def test_upsampling_has_its_gradient_under_xla(dtype, tolerance):
+    import tensorflow as tf
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = bilinear_upsampling(x)
+        return tape.gradient(y, x, y)
+
+    x = tf.random.stateless_normal((2, 6, 8, 4), seed=(0, 1))
+    expected = gradient(x)
+    compiled = tf.function(gradient, jit_compile=True)(tf.cast(x, dtype))
+    np.testing.assert_allclose(tf.cast(compiled, "float32"), expected, atol=tolerance)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -6,17 +6,19 @@ import keras
 import numpy as np
 import pytest
 from exact_fields import box_object
+from rendered import box_mesh
 
 from casapose_ros.bundle import load_bundle, save_bundle
+from casapose_ros.commands._training_start import start_of
 from casapose_ros.config import load_yaml
+from casapose_ros.data.object_sets import write_object_set
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.extending import (
-    Extension,
-    check_training_data,
+    Trained,
     continue_bundle,
     extend_bundle,
     extend_objects,
@@ -185,21 +187,23 @@ def test_the_settings_for_the_demo_model_fit_it(repository):
 
 
 def test_data_without_an_object_are_refused():
-    extension = Extension((*KNOWN, replace(NEW[0], class_id=3)), 2, {})
-    check_training_data(extension, {11: 5, 12: 1, 13: 7, 99: 3})
+    trained = Trained((*KNOWN, replace(NEW[0], class_id=3)), 2, {}, "")
+    trained.check_shown({11: 5, 12: 1, 13: 7, 99: 3})
     with pytest.raises(DatasetError, match=r"shows box2 \(BOP id 12\): the model would forget it"):
-        check_training_data(extension, {11: 5, 13: 7})
+        trained.check_shown({11: 5, 13: 7})
     with pytest.raises(DatasetError, match="shows box3 .*: there is nothing to learn it from"):
-        check_training_data(extension, {11: 5, 12: 1, 13: 0})
+        trained.check_shown({11: 5, 12: 1, 13: 0})
 
 
-def test_a_start_checks_what_is_shown():
-    from casapose_ros.commands._training_start import TrainingStart
-
-    extension = Extension((*KNOWN, replace(NEW[0], class_id=3)), 2, {})
-    with pytest.raises(DatasetError, match="shows box2"):
-        TrainingStart(SMALL, extension.objects, extension).check_shown({11: 1, 13: 1})
-    TrainingStart(SMALL, KNOWN).check_shown({11: 1})
+@pytest.mark.parametrize(
+    ("extend", "expected"), [(False, ["box1", "box2"]), (True, ["box1", "box2", "box3", "box4"])]
+)
+def test_a_run_goes_on_with_the_same_objects_or_with_more(bundle, tmp_path, extend, expected):
+    objects = (*KNOWN, *NEW)
+    write_object_set(tmp_path, objects, [box_mesh()] * 4)
+    start = start_of(SMALL, tmp_path, bundle.path, extend)
+    assert [obj.name for obj in start.objects] == list(start.config.objects) == expected
+    assert start.trained.known == 2 and start.trained.sha256 == bundle.weights_sha256
 
 
 def test_a_trained_model_goes_on_with_what_it_knows(bundle):

@@ -140,6 +140,7 @@ def test_masks_but_no_poses_are_learned_from_further_instances(start, eager, cac
 
     one, other = losses(np.uint8(0)), losses(np.uint8(OTHER_INSTANCE) * (inputs["labels"] > 0))
     assert one["vectors"] > 0.01 and other["vectors"] == other["voting"] == 0
+    assert one["keypoints"] > 0.1 and other["keypoints"] == 0
     assert other["segmentation"] == pytest.approx(one["segmentation"], rel=1e-5)
     assert 0 < other["auxiliary"] < one["auxiliary"]
 

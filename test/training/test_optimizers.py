@@ -6,6 +6,7 @@ import pytest
 
 from casapose_ros.errors import ConfigError
 from casapose_ros.network import NetworkConfig, build_network
+from casapose_ros.training import optimizers
 from casapose_ros.training.averaging import WeightAverage
 from casapose_ros.training.optimizers import ConvolutionMuon, Schedule, build_optimizer
 
@@ -32,6 +33,26 @@ def test_iteration_on_the_gram_matrix_is_that_of_keras(shape):
     ours = ConvolutionMuon(0.1).zeropower_via_newtonschulz5(matrix, 5)
     keras_own = keras.optimizers.Muon(0.1).zeropower_via_newtonschulz5(matrix, 5)
     np.testing.assert_allclose(ours, keras_own, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(1152, 128), (144, 16)])
+def test_iteration_bears_the_rounding_of_a_gpu(shape, monkeypatch):
+    """GPUs round the factors of a float32 product to TF32, ten bits of mantissa."""
+    rng = np.random.default_rng(0)
+    matrix = np.outer(rng.normal(size=shape[0]), rng.normal(size=shape[1]))
+    matrix += 1e-3 * rng.normal(size=shape)
+    x = keras.ops.convert_to_tensor(matrix.astype("f"))
+    exact = np.asarray(keras.optimizers.Muon(0.1).zeropower_via_newtonschulz5(x, 5))
+    product = keras.ops.matmul
+    monkeypatch.setattr(optimizers.ops, "matmul", lambda a, b: product(_tf32(a), _tf32(b)))
+    rounded = np.asarray(ConvolutionMuon(0.1).zeropower_via_newtonschulz5(x, 5))
+    assert np.linalg.norm(rounded, 2) < 1.3
+    assert np.linalg.norm(rounded - exact) < 0.2 * np.linalg.norm(exact)
+
+
+def _tf32(x):
+    bits = np.asarray(x, "f").view(np.uint32)
+    return keras.ops.convert_to_tensor((bits + 0x1000 & 0xFFFFE000).astype(np.uint32).view("f"))
 
 
 def test_muon_leaves_heads_and_tables_to_adam():
