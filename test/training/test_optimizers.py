@@ -15,8 +15,9 @@ def test_muon_takes_an_orthogonal_step_for_a_convolution():
     kernel = keras.Variable(np.zeros((3, 3, 4, 8), "f"))
     optimizer = ConvolutionMuon(0.1, weight_decay=None, adam_weight_decay=None)
     optimizer.build([kernel])
-    optimizer.apply([np.random.default_rng(0).normal(size=kernel.shape).astype("f")])
-    step = np.asarray(kernel).reshape(36, 8)
+    gradient = np.random.default_rng(0).normal(size=kernel.shape).astype("f")
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+    step = keras.ops.convert_to_numpy(kernel).reshape(36, 8)
     singular = np.linalg.svd(step, compute_uv=False) / (0.1 * 0.2 * np.sqrt(36))
     # Newton and Schulz's iteration brings singular values near 1, not to it.
     assert np.all((singular > 0.5) & (singular < 1.4))
