@@ -6,10 +6,13 @@
 The YAML holds ``base``, settings of ``casapose train``, and ``variants``: by name, what each one
 changes. A short run of each variant measures its CPU time per step; from that follows how many
 steps it may take, so that its schedule ends with its time. CPU time of all threads counts, not that
-of the clock: other work on the machine then only makes the comparison slower. What is trained is
-kept, and a second call goes on where the first was stopped. With ``--start-from`` all runs go on
-from one trained model, so that minutes show what matters once masks are good. A variant may also
-name its own ``data``: a list of those folders of ``--data`` (by name) that it learns from.
+of the clock, but other work on the machine makes a step's time uncertain by some 5 %: a variant that
+costs what another one does should say so, ``cost_of: NAME``, and takes as many steps.
+
+What is trained is kept, and a second call goes on where the first was stopped. With
+``--start-from`` all runs go on from one trained model, so that minutes show what matters once masks
+are good. A variant may also name its own ``data``: a list of those folders of ``--data`` (by name)
+that it learns from.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from casapose_ros.files import replacing
 from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 
 CALIBRATION_STEPS = 100
+COST_FILE = "cpu_per_step.json"
 SKIPPED_STEPS = 50
 """Of the calibration: they contain the compilation."""
 FIGURES = {
@@ -52,12 +56,14 @@ class Variant:
         settings: All settings of ``casapose train``.
         data: Folders to learn from.
         folder: Where its runs live.
+        cost_of: The variant of which the CPU time of a step is measured; itself, mostly.
     """
 
     name: str
     settings: dict
     data: tuple[Path, ...]
     folder: Path
+    cost_of: str
 
     def run(self, seed: int) -> Path:
         return self.folder / f"seed{seed}"
@@ -67,6 +73,9 @@ def main() -> None:
     args = _arguments()
     recipes = yaml.safe_load(args.recipes.read_text())
     variants = [_variant(n, v or {}, recipes["base"], args) for n, v in recipes["variants"].items()]
+    unknown = {v.cost_of for v in variants} - {v.name for v in variants}
+    if unknown:
+        raise SystemExit(f"{args.recipes}: cost_of: no variant {', '.join(sorted(unknown))}")
     jobs = [(variant, seed) for seed in args.seeds for variant in variants]
     cores: Queue = Queue()
     available = sorted(os.sched_getaffinity(0))
@@ -105,13 +114,14 @@ def _arguments() -> argparse.Namespace:
 
 def _variant(name: str, changes: dict, base: dict, args: argparse.Namespace) -> Variant:
     changes = dict(changes)
+    cost_of = changes.pop("cost_of", name)
     known = {path.name: path for path in args.data}
     data = tuple(known[n] for n in changes.pop("data", known))
     settings = dict(base)
     for key, value in changes.items():
         # A nested section changes only the keys that it names.
         settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
-    return Variant(name, settings, data, args.out / name)
+    return Variant(name, settings, data, args.out / name, cost_of)
 
 
 def _with_cores(cores: Queue, work, args, *job) -> None:
@@ -124,7 +134,9 @@ def _with_cores(cores: Queue, work, args, *job) -> None:
 
 def _calibrate(args: argparse.Namespace, cores: set[int], variant: Variant) -> None:
     """Measure the CPU time of a step."""
-    note = variant.folder / "cpu_per_step.json"
+    if variant.cost_of != variant.name:
+        return
+    note = variant.folder / COST_FILE
     folder = variant.folder / "calibration"
     never = {"validate_every": 10**6, "checkpoint_every": 10**6, "validation_frames": 1}
     settings = {**variant.settings, "steps": CALIBRATION_STEPS, **never}
@@ -137,7 +149,7 @@ def _calibrate(args: argparse.Namespace, cores: set[int], variant: Variant) -> N
 
 
 def _steps(args: argparse.Namespace, variant: Variant) -> int:
-    seconds = json.loads((variant.folder / "cpu_per_step.json").read_text())
+    seconds = json.loads((args.out / variant.cost_of / COST_FILE).read_text())
     return 2 * int(args.cpu_minutes * 30 / seconds)  # even: it is validated in the middle too
 
 
