@@ -6,8 +6,8 @@
 The YAML holds ``base``, settings of ``casapose train``, and ``variants``: by name, what each one
 changes. A short run of each variant measures its CPU time per step; from that follows how many
 steps it may take, so that its schedule ends with its time. CPU time of all threads counts, not that
-of the clock, but other work on the machine makes a step's time uncertain by some 5 %: a variant that
-costs what another one does should say so, ``cost_of: NAME``, and takes as many steps.
+of the clock, but other work on the machine makes a step's time uncertain by some 5 %: a variant
+that costs what another one does should say so, ``cost_of: NAME``, and takes as many steps.
 
 What is trained is kept, and a second call goes on where the first was stopped. With
 ``--start-from`` all runs go on from one trained model, so that minutes show what matters once masks
