@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DATA_FILE = "data.json"
 """In a run's folder."""
+RENDER_NOTE = "render.json"
+"""In a split that ``casapose render`` wrote: its scenario."""
 
 
 def note_data(
@@ -70,7 +72,7 @@ def _describe(
     from casapose_ros.objects import objects_to_json
 
     known = {
-        "objects": _digest([objects_to_json(start.objects)]),  # keypoints, sizes, symmetries
+        "objects": _digest([_rounded(objects_to_json(start.objects))]),
         "trained_model": start.trained.sha256[:16] if start.trained else None,
     }
     if data.live:
@@ -78,13 +80,19 @@ def _describe(
         window = to_dict(data.window)
         return {"source": "frames on the fly", **known, "jobs": jobs, "window": window}
     datasets = training_sets(data)
-    notes = [path / data.split / "render.json" for path in data.paths]
+    notes = [path / data.split / RENDER_NOTE for path in data.paths]
     return {
         "source": "data sets",
         **known,
         "frames": len(frames),
         "data_sets": len(datasets),
-        "poses": _digest(_poses(frame) for dataset in datasets for frame in dataset),
+        # Where its scenario is known, a data set may be rendered anew, equal but for rounding.
+        "poses": _digest(
+            _poses(frame)
+            for dataset in datasets
+            if not (dataset.path / data.split / RENDER_NOTE).exists()
+            for frame in dataset
+        ),
         "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
     }
 
@@ -95,6 +103,15 @@ def _poses(frame: BopFrame) -> list[Any]:
     truths = [(t.bop_id, t.R_cam_obj.tolist(), t.t_cam_obj.tolist()) for t in frame.objects]
     main = sorted(main_instances(frame.objects).values())
     return [frame.scene_id, frame.image_id, frame.camera.K.tolist(), truths, main]
+
+
+def _rounded(value: Any) -> Any:
+    """To 0.01 mm: an object set may be made anew on another machine."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 5) + 0.0 if isinstance(value, float) else value
 
 
 def _digest(values: Iterable[Any]) -> str:

@@ -155,6 +155,8 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
     frames = FrameCache(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), 1.0)
     note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
     note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
+    rounded = replace(BOX, keypoints=BOX.keypoints + 1e-12)
+    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (rounded,)))
     moved = replace(BOX, keypoints=BOX.keypoints + 1e-3)
     with pytest.raises(ConfigError, match="other data .objects: .* there"):
         note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (moved,)))
@@ -170,7 +172,7 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
     note = tmp_path / "data" / "test" / "render.json"
     note.write_text(json.dumps({"seed": 1}))
     fewer = FrameCache(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros((4, 1)), 1.0)
-    with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; rendered: "):
+    with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; .*rendered: "):
         note_data(tmp_path, data, fewer, TrainingStart(TrainConfig(), (BOX,)))
     live = TrainingData((), live=(EmptyJob(),), window=WindowConfig())
     with pytest.raises(
