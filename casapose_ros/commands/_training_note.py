@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 DATA_FILE = "data.json"
 """In a run's folder."""
-RENDER_NOTE = "render.json"
-"""In a split that ``casapose render`` wrote: its scenario."""
 
 
 def note_data(
@@ -69,6 +67,7 @@ def _describe(
 ) -> dict[str, Any]:
     """What stays the same when data sets are copied, or rendered anew elsewhere."""
     from casapose_ros.config import to_dict
+    from casapose_ros.data.bop import RENDER_NOTE
     from casapose_ros.objects import objects_to_json
 
     known = {

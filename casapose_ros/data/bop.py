@@ -19,6 +19,8 @@ from casapose_ros.errors import CasaposeError, DatasetError
 from casapose_ros.types import CameraModel
 
 MM_PER_M = 1000.0
+RENDER_NOTE = "render.json"
+"""In the folder of a split that ``casapose render`` wrote: its scenario."""
 IMAGE_FOLDERS = ("rgb", "gray")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff")

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.config import to_dict
-from casapose_ros.data.bop import BopDataset
+from casapose_ros.data.bop import RENDER_NOTE, BopDataset
 from casapose_ros.data.bop_writer import BopWriter, write_image, write_json
 from casapose_ros.data.frames import LabelledFrame, render_frame
 from casapose_ros.data.meshes import load_object_set
@@ -97,7 +97,7 @@ def prepare(job: RenderJob, resume: bool) -> Plan:
             settings, or the disk is too small.
     """
     folder = job.writer.path / job.writer.split
-    note = folder / "render.json"
+    note = folder / RENDER_NOTE
     if folder.exists() and not resume:
         raise DatasetError(f"{folder} exists: give --resume to go on, or another folder")
     if note.exists():
