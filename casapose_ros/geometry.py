@@ -15,11 +15,25 @@ from casapose_ros.types import CameraModel, Symmetries
 
 PIXEL_CENTRE = 0.5
 """Offset from OpenCV's pixel coordinates to this package's, in px."""
+MAX_SKEW = 0.01
+"""How far R^T R of a rotation may be from the identity: one printed with three digits passes."""
 
 
 def transform(R: np.ndarray, t: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply ``R p + t`` to (..., 3) points."""
     return points @ np.asarray(R).T + np.asarray(t).reshape(3)
+
+
+def are_poses(R: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Which of (..., 3, 3) and (..., 3) are a rotation, up to rounding, and a finite translation.
+
+    Returns:
+        (...) bool.
+    """
+    finite = np.isfinite(R).all(axis=(-2, -1)) & np.isfinite(t).all(axis=-1)
+    R = np.where(finite[..., None, None], R, 0.0)
+    skew = np.abs(np.swapaxes(R, -1, -2) @ R - np.eye(3)).max(axis=(-2, -1))
+    return finite & (skew < MAX_SKEW) & (np.linalg.det(R) > 0)
 
 
 def project(

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from casapose_ros.data.bop_images import list_depths, list_images, list_masks, load_image
 from casapose_ros.data.bop_json import brief, finite, object_entries, object_info, read_json
 from casapose_ros.errors import CasaposeError, DatasetError
 from casapose_ros.types import CameraModel
@@ -21,9 +22,6 @@ from casapose_ros.types import CameraModel
 MM_PER_M = 1000.0
 RENDER_NOTE = "render.json"
 """In the folder of a split that ``casapose render`` wrote: its scenario."""
-IMAGE_FOLDERS = ("rgb", "gray")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-DEPTH_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,10 @@ class BopFrame:
         """(H, W, 3) uint8 RGB.
 
         Raises:
-            DatasetError: The file is unreadable or of another size than the camera's.
+            DatasetError: The file is unreadable, ends too soon, or is of another size than the
+                camera's.
         """
-        return _load(self.image_path, cv2.IMREAD_COLOR, self.camera)[..., ::-1].copy()
+        return load_image(self.image_path, cv2.IMREAD_COLOR, self.camera)[..., ::-1].copy()
 
     def load_depth(self) -> np.ndarray:
         """(H, W) float64 metres, 0 where unknown.
@@ -92,7 +91,7 @@ class BopFrame:
         """
         if self.depth_path is None:
             raise DatasetError(f"{self.image_path}: there is no depth image")
-        depth = _load(self.depth_path, cv2.IMREAD_UNCHANGED, self.camera)
+        depth = load_image(self.depth_path, cv2.IMREAD_UNCHANGED, self.camera)
         if depth.ndim != 2:
             raise DatasetError(
                 f"{self.depth_path}: a depth image has one channel, this one has {depth.shape[2]}: "
@@ -106,7 +105,7 @@ class BopFrame:
         path = self.objects[index].mask_path
         if path is None:
             raise DatasetError(f"{self.image_path}: object {index} has no mask in mask_visib")
-        return _load(path, cv2.IMREAD_GRAYSCALE, self.camera) > 0
+        return load_image(path, cv2.IMREAD_GRAYSCALE, self.camera) > 0
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,9 @@ class BopDataset:
     Attributes:
         path: The data set's folder.
         split: For example ``train_pbr`` or ``test``.
-        skip_broken: Leave scenes out that cannot be read, and note why in ``problems``.
-        problems: Messages about the scenes left out so far.
+        skip_broken: Leave out frames that cannot be read, or whole scenes where their files
+            cannot, and note why in ``problems``.
+        problems: Messages about what was left out so far.
     """
 
     path: Path
@@ -142,52 +142,72 @@ class BopDataset:
     def __iter__(self) -> Iterator[BopFrame]:
         for scene in self.scene_paths():
             try:
-                frames = read_scene(scene)
+                frames = read_scene(scene, self.problems if self.skip_broken else None)
             except DatasetError as error:
                 if not self.skip_broken:
                     raise
-                self.problems.append(str(error))
+                self.problems.append(f"{error} (the whole scene is left out)")
                 continue
             yield from frames
 
 
-def read_scene(path: str | Path) -> list[BopFrame]:
+def read_scene(path: str | Path, problems: list[str] | None = None) -> list[BopFrame]:
     """Read the descriptions of all frames of a scene folder; images are loaded on demand.
+
+    Args:
+        path: The folder.
+        problems: Where to note frames that cannot be read, to leave them out.
 
     Raises:
         DatasetError: A file is missing, is broken or contradicts another; the message names it.
+            With ``problems``: one that all frames need.
     """
-    path = Path(path)
-    cameras = read_json(path / "scene_camera.json")
-    truths = read_json(path / "scene_gt.json")
-    info_path = path / "scene_gt_info.json"
-    infos = read_json(info_path) if info_path.exists() else {}
-    images = list_images(path)
-    # Masks are PNG files in all of BOP's sets, depth is TIFF in some (ITODD).
-    masks = {p.name: p for p in (path / "mask_visib").glob("*.png")}
-    depths = _images_in(path / "depth", DEPTH_SUFFIXES) if (path / "depth").is_dir() else {}
-    size: tuple[int, int] | None = None
+    scene = _Scene(Path(path))
     frames = []
-    for key in sorted(cameras, key=_number(path / "scene_camera.json")):
-        where = f"{path / 'scene_camera.json'}: image {key}"
-        name = f"{int(key):06d}"
-        if name not in images:
-            raise DatasetError(f"{path}: image {name} of scene_camera.json is missing")
-        if size is None:
-            image = _load(images[name], cv2.IMREAD_COLOR, None)
-            size = image.shape[1], image.shape[0]
-        frames.append(
-            BopFrame(
-                scene_id=int(path.name),
-                image_id=int(key),
-                image_path=images[name],
-                camera=_camera(cameras[key], size, where),
-                objects=_truths(path, key, truths, infos, masks),
-                depth_path=depths.get(name),
-                depth_scale=_depth_scale(cameras[key], where),
-            )
-        )
+    for key in scene.numbers():
+        try:
+            frames.append(scene.frame(key))
+        except DatasetError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
     return frames
+
+
+class _Scene:
+    """The files of a scene folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.camera_path = path / "scene_camera.json"
+        self.cameras = read_json(self.camera_path)
+        self.truths = read_json(path / "scene_gt.json")
+        self.infos = _read_infos(path)
+        self.images, self.depths = list_images(path), list_depths(path)
+        self.masks = list_masks(path)
+        self.size: tuple[int, int] | None = None
+
+    def numbers(self) -> list[str]:
+        """Of the frames, in the order of their numbers."""
+        return sorted(self.cameras, key=_number(self.camera_path))
+
+    def frame(self, key: str) -> BopFrame:
+        where = f"{self.camera_path}: image {key}"
+        name = f"{int(key):06d}"
+        if name not in self.images:
+            raise DatasetError(f"{self.path}: image {name} of scene_camera.json is missing")
+        if self.size is None:
+            image = load_image(self.images[name], cv2.IMREAD_COLOR)
+            self.size = image.shape[1], image.shape[0]
+        return BopFrame(
+            scene_id=int(self.path.name),
+            image_id=int(key),
+            image_path=self.images[name],
+            camera=_camera(self.cameras[key], self.size, where),
+            objects=_truths(self.path, key, self.truths, self.infos, self.masks),
+            depth_path=self.depths.get(name),
+            depth_scale=_depth_scale(self.cameras[key], where),
+        )
 
 
 def read_ground_truth(path: str | Path) -> dict[int, tuple[GroundTruth, ...]]:
@@ -198,10 +218,14 @@ def read_ground_truth(path: str | Path) -> dict[int, tuple[GroundTruth, ...]]:
     """
     path = Path(path)
     truths = read_json(path / "scene_gt.json")
-    info_path = path / "scene_gt_info.json"
-    infos = read_json(info_path) if info_path.exists() else {}
+    infos = _read_infos(path)
     number = _number(path / "scene_gt.json")
     return {number(key): _truths(path, key, truths, infos, {}) for key in truths}
+
+
+def _read_infos(path: Path) -> dict[str, Any]:
+    file = path / "scene_gt_info.json"
+    return read_json(file) if file.exists() else {}
 
 
 def _truths(
@@ -253,22 +277,6 @@ def _depth_scale(entry: dict[str, Any], where: str) -> float:
         raise DatasetError(f"{where}: depth_scale must be a number, got {brief(scale)}") from error
 
 
-def list_images(path: Path) -> dict[str, Path]:
-    """The colour (or grey) images in a scene folder, by name without suffix.
-
-    Raises:
-        DatasetError: It has no folder of images.
-    """
-    for folder in IMAGE_FOLDERS:
-        if (path / folder).is_dir():
-            return _images_in(path / folder, IMAGE_SUFFIXES)
-    raise DatasetError(f"{path}: no image folder ({' or '.join(IMAGE_FOLDERS)})")
-
-
-def _images_in(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    return {p.stem: p for p in folder.iterdir() if p.suffix.lower() in suffixes}
-
-
 def _number(path: Path) -> Any:
     def number(key: str) -> int:
         try:
@@ -277,15 +285,3 @@ def _number(path: Path) -> Any:
             raise DatasetError(f"{path}: image ids must be numbers, got {key!r}") from error
 
     return number
-
-
-def _load(path: Path, mode: int, camera: CameraModel | None) -> np.ndarray:
-    image = cv2.imread(str(path), mode)
-    if image is None:
-        raise DatasetError(f"{path}: not a readable image")
-    if camera is not None and image.shape[:2] != (camera.height, camera.width):
-        raise DatasetError(
-            f"{path}: {image.shape[1]}x{image.shape[0]} px, "
-            f"but the scene's images have {camera.width}x{camera.height}"
-        )
-    return image

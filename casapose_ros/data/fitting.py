@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from casapose_ros.data.bop import BopDataset, BopFrame, list_images
+from casapose_ros.data.bop import BopDataset, BopFrame
+from casapose_ros.data.bop_images import list_images
 from casapose_ros.data.models_info import read_models_info
 from casapose_ros.errors import DatasetError
+from casapose_ros.geometry import are_poses
 from casapose_ros.types import ObjectModel
 
 TOLERANCE = 0.05
@@ -51,6 +53,28 @@ def check_fit(path: Path, frames: Iterable[BopFrame], objects: Sequence[ObjectMo
                 f"{_metres(model.box_min)}: another origin, or another mesh; make the object set "
                 "from this data set's models, or align it with 'casapose objects --align-to'"
             )
+
+
+def find_bad_poses(frames: Sequence[BopFrame], objects: Sequence[ObjectModel]) -> dict[int, str]:
+    """Which frames have a true pose that is none, of an object to learn: why, by place."""
+    known = {model.bop_id for model in objects}
+    places = [
+        (number, index)
+        for number, frame in enumerate(frames)
+        for index, truth in enumerate(frame.objects)
+        if truth.bop_id in known
+    ]
+    truths = [frames[number].objects[index] for number, index in places]
+    R = np.array([truth.R_cam_obj for truth in truths]).reshape(-1, 3, 3)
+    t = np.array([truth.t_cam_obj for truth in truths]).reshape(-1, 3)
+    found = {}
+    for number, index in (places[i] for i in np.flatnonzero(~are_poses(R, t))):
+        frame, truth = frames[number], frames[number].objects[index]
+        found[number] = (
+            f"{frame.image_path.parents[1] / 'scene_gt.json'}: image {frame.image_id}, object "
+            f"{index}: R = {truth.R_cam_obj.tolist()}, t = {truth.t_cam_obj.tolist()} is no pose"
+        )
+    return found
 
 
 def check_complete(dataset: BopDataset, frames: Sequence[BopFrame]) -> None:

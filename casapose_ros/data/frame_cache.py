@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
-from casapose_ros.data.fitting import check_complete, check_fit
+from casapose_ros.data.fitting import check_complete, check_fit, find_bad_poses
 from casapose_ros.data.targets import OTHER_INSTANCE, KeypointTargets, main_instances
 from casapose_ros.errors import DatasetError
 from casapose_ros.files import locked, make_folder, replacing
@@ -103,7 +103,8 @@ def open_frame_cache(
 
     Args:
         dataset: The frames, with masks of the visible pixels. If it skips what is broken,
-            unreadable frames are left out, too, and noted in its ``problems``.
+            unreadable frames and those with a pose that is none are left out, too, and noted in
+            its ``problems``.
         objects: Objects 1..K; others in the data set become background.
         size: (width, height) of the network's input; must have the images' aspect ratio.
         folder: Where caches live; each is named by what it was made from.
@@ -123,6 +124,7 @@ def open_frame_cache(
         if not (path / PROBLEMS).exists():
             _write(path, frames, objects, size, progress)
     broken = {int(i): text for i, text in json.loads((path / PROBLEMS).read_text()).items()}
+    broken |= find_bad_poses(frames, objects)
     _report(dataset, broken)
     usable = [i for i in range(len(frames)) if i not in broken]
     if not usable:

@@ -24,8 +24,6 @@ CORRECT_BELOW = 0.1
 """A pose is correct if its ADD(-S) is below this fraction of the object's diameter."""
 ABSENT_BELOW = 0.05
 """An object that shows less than this fraction of itself counts as not in the image."""
-MAX_SKEW = 0.01
-"""How far R^T R of a rotation may be from the identity: one printed with three digits passes."""
 
 
 class Outcome(Enum):
@@ -198,9 +196,7 @@ def rank(score: float) -> float:
 def is_pose(R_cam_obj: np.ndarray, t_cam_obj: np.ndarray) -> bool:
     """Whether these are a (3, 3) rotation and a (3,) translation, up to rounding."""
     R, t = np.asarray(R_cam_obj), np.asarray(t_cam_obj)
-    if R.shape != (3, 3) or t.size != 3 or not (np.isfinite(R).all() and np.isfinite(t).all()):
-        return False
-    return bool(np.abs(R.T @ R - np.eye(3)).max() < MAX_SKEW and np.linalg.det(R) > 0)
+    return R.shape == (3, 3) and t.size == 3 and bool(geometry.are_poses(R, t.reshape(3)))
 
 
 def _match_object(

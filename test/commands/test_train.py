@@ -122,7 +122,10 @@ def test_all_data_sets_are_learned_from_and_broken_parts_are_named(
     arguments["--data"] = None
     sets = ("--data", tmp_path / "data", tmp_path / "more")
     assert train(arguments, *sets) == 2
-    assert "000001.png: not a readable image; --skip-broken" in capsys.readouterr().err
+    assert (
+        "000001.png: not a readable image, or the file ends too soon; --skip-broken"
+        in capsys.readouterr().err
+    )
     seen = []
     monkeypatch.setattr(command, "note_data", lambda *args: seen.append(len(args[2])))
     monkeypatch.setattr("casapose_ros.training.loop.Run", lambda *args: pytest.skip("far enough"))

@@ -7,6 +7,7 @@ import pytest
 
 from casapose_ros.camera_file import load_camera
 from casapose_ros.data.bop import BopDataset, GroundTruth, read_scene
+from casapose_ros.data.bop_images import load_image
 from casapose_ros.data.bop_writer import BopWriter
 from casapose_ros.data.frames import LabelledFrame
 from casapose_ros.errors import DatasetError
@@ -191,6 +192,30 @@ def test_broken_image_is_named(scene):
         second.load_image()
 
 
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_an_image_that_ends_too_soon_is_named(tmp_path, part):
+    path = tmp_path / "half.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    data = cv2.imencode(".jpg", noise)[1].tobytes()
+    path.write_bytes(data)
+    assert load_image(path, cv2.IMREAD_COLOR).shape == (48, 64, 3)
+    path.write_bytes(data + b"what a camera adds")
+    assert load_image(path, cv2.IMREAD_COLOR).shape == (48, 64, 3)
+    path.write_bytes(data[: int(part * len(data))])
+    with pytest.raises(
+        DatasetError, match="half.jpg: not a readable image, or the file ends too soon"
+    ):
+        load_image(path, cv2.IMREAD_COLOR)
+
+
+def test_empty_and_missing_images_are_named(tmp_path):
+    with pytest.raises(DatasetError, match="none.png: cannot be read: No such file"):
+        load_image(tmp_path / "none.png", cv2.IMREAD_COLOR)
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match="empty.png: not a readable image"):
+        load_image(tmp_path / "empty.png", cv2.IMREAD_COLOR)
+
+
 def test_image_of_another_size_is_named(scene):
     cv2.imwrite(str(scene / "mask_visib" / "000001_000000.png"), np.zeros((5, 7), np.uint8))
     _, second = read_scene(scene)
@@ -303,6 +328,19 @@ def test_broken_scenes_are_skipped_only_on_request(scene, models):
     dataset = BopDataset(root, "test", skip_broken=True)
     assert len(list(dataset)) == 2
     assert len(dataset.problems) == 1 and "000001" in dataset.problems[0]
+    assert dataset.problems[0].endswith("(the whole scene is left out)")
+
+
+def test_broken_frames_of_a_scene_are_skipped_alone(scene):
+    (scene / "rgb" / "000000.png").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match="000000.png: not a readable image"):
+        list(BopDataset(scene.parents[1], "test"))
+    dataset = BopDataset(scene.parents[1], "test", skip_broken=True)
+    assert [frame.image_id for frame in dataset] == [1]
+    assert len(dataset.problems) == 1 and "rgb/000000.png: not a read" in dataset.problems[0]
+    edit(scene / "scene_gt.json", lambda values: values.pop("1"))
+    dataset = BopDataset(scene.parents[1], "test", skip_broken=True)
+    assert list(dataset) == [] and len(dataset.problems) == 2
 
 
 def test_real_photos(shared_dir):

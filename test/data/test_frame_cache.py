@@ -117,6 +117,22 @@ def test_broken_frames_are_left_out_when_asked(folder, tmp_path):
     assert np.isfinite(cache.keypoints[0][1]).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "values"), [("cam_t_m2c", [float("nan"), 0, 500]), ("cam_R_m2c", [2] + 8 * [0])]
+)
+def test_frames_with_a_pose_that_is_none_are_left_out_when_asked(folder, tmp_path, name, values):
+    path = folder.scene_path / "scene_gt.json"
+    truths = json.loads(path.read_text())
+    truths["1"][0][name] = values
+    path.write_text(json.dumps(truths))
+    with pytest.raises(DatasetError, match="scene_gt.json: image 1, object 0: .* is no pose; --sk"):
+        open_cache(folder, tmp_path)
+    cache = open_cache(folder, tmp_path, skip_broken=True)
+    assert len(cache) == 1 and np.isfinite(cache.keypoints[0, 0]).all()
+    # What is not learned need not be right.
+    assert len(open_cache(folder, tmp_path, objects=OBJECTS[:1])) == 2
+
+
 def test_says_how_much_disk_is_missing(folder, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(frame_cache.shutil, "disk_usage", lambda _: usage(1, 1, 1000))
