@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
 
-from casapose_ros.commands._training_data import TrainingData, open_frames
+from casapose_ros.commands._training_data import TrainingData, open_frames, training_sets
 from casapose_ros.commands._training_start import start_of
 from casapose_ros.config import load_yaml
 from casapose_ros.training.batches import default_workers, prefetch_batches
@@ -83,7 +83,7 @@ def main() -> None:
     config = load_yaml(TrainingFile, args.config).training()
     objects = start_of(config, args.objects).objects
     data = TrainingData(tuple(args.data), args.split, cache=args.cache)
-    frames = open_frames(data, objects, config)
+    frames = open_frames(data, training_sets(data), objects, config)
     measure_input(frames, config, args.batches)
     if args.steps:
         measure_steps(frames, objects, config, args.steps)

@@ -14,6 +14,8 @@ import yaml
 from casapose_ros.errors import ConfigError
 
 T = TypeVar("T")
+MAX_SHOWN = 60
+"""Characters of a value in a message."""
 
 
 def from_dict(cls: type[T], values: dict[str, Any], where: str = "settings") -> T:
@@ -60,6 +62,32 @@ def load_yaml(cls: type[T], path: str | Path) -> T:
 def to_dict(settings: Any) -> dict[str, Any]:
     """Turn a settings dataclass into plain values that YAML and JSON can hold."""
     return _plain(settings)
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What differs between two plain values, each as ``name.of.the.key: A there, B here``.
+
+    Args:
+        before: Mappings, lists, numbers and strings, as YAML or JSON gives them: "there".
+        now: The same, "here".
+        name: What both are called.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        pairs = [(str(key), before.get(key), now.get(key)) for key in {**before, **now}]
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now) > 0:
+        pairs = [(str(i), *pair) for i, pair in enumerate(zip(before, now, strict=True))]
+    else:
+        return [] if before == now else [f"{name}: {_brief(before)} there, {_brief(now)} here"]
+    return [
+        text
+        for key, old, new in pairs
+        for text in differences(old, new, f"{name}.{key}" if name else key)
+    ]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

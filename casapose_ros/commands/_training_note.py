@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from casapose_ros.commands._training_data import TrainingData, training_sets
+from casapose_ros.commands._training_data import TrainingData, TrainingSet
 from casapose_ros.commands._training_start import TrainingStart
 from casapose_ros.errors import ConfigError
 
@@ -24,6 +24,7 @@ DATA_FILE = "data.json"
 def note_data(
     out: Path,
     data: TrainingData,
+    sets: Sequence[TrainingSet],
     frames: FrameCache | FrameWindow,
     start: TrainingStart,
 ) -> None:
@@ -32,16 +33,18 @@ def note_data(
     Args:
         out: The run's folder.
         data: What the command line and the settings say.
-        frames: The frames of it.
+        sets: The data sets, unless frames are rendered on the fly.
+        frames: What batches are drawn from.
         start: Objects, and the model that the run goes on from, if any.
 
     Raises:
         ConfigError: The run began with other data.
     """
+    from casapose_ros.config import differences
     from casapose_ros.files import replacing
 
     path = out / DATA_FILE
-    now = json.loads(json.dumps(_describe(data, frames, start)))
+    now = json.loads(json.dumps(_describe(data, sets, frames, start)))
     if path.exists():
         before = json.loads(path.read_text())
         if before["source"] != now["source"]:
@@ -49,21 +52,21 @@ def note_data(
                 f"{path}: the run began with {before['source']}, now it is to learn from "
                 f"{now['source']}: go on with the same, or train into another folder"
             )
-        different = [key for key in now if key in before and before[key] != now[key]]
-        if different:
-            told = "; ".join(
-                f"{key}: {_brief(before[key])} there, {_brief(now[key])} here" for key in different
-            )
+        told = [text for k in now if k in before for text in differences(before[k], now[k], k)]
+        if told:
             raise ConfigError(
-                f"{path}: the run began with other data ({told}): go on with the same, or train "
-                "into another folder"
+                f"{path}: the run began with other data ({'; '.join(told)}): go on with the same, "
+                "or train into another folder"
             )
     with replacing(path) as part:
         part.write_text(json.dumps(now, indent=1) + "\n")
 
 
 def _describe(
-    data: TrainingData, frames: FrameCache | FrameWindow, start: TrainingStart
+    data: TrainingData,
+    sets: Sequence[TrainingSet],
+    frames: FrameCache | FrameWindow,
+    start: TrainingStart,
 ) -> dict[str, Any]:
     """What stays the same when data sets are copied, or rendered anew elsewhere."""
     from casapose_ros.config import to_dict
@@ -78,19 +81,18 @@ def _describe(
         jobs = [{"frames": job.frames, **job.describe()} for job in data.live]
         window = to_dict(data.window)
         return {"source": "frames on the fly", **known, "jobs": jobs, "window": window}
-    datasets = training_sets(data)
     notes = [path / data.split / RENDER_NOTE for path in data.paths]
     return {
         "source": "data sets",
         **known,
         "frames": len(frames),
-        "data_sets": len(datasets),
+        "data_sets": len(sets),
         # Where its scenario is known, a data set may be rendered anew, equal but for rounding.
         "poses": _digest(
             _poses(frame)
-            for dataset in datasets
-            if not (dataset.path / data.split / RENDER_NOTE).exists()
-            for frame in dataset
+            for each in sets
+            if not (each.dataset.path / data.split / RENDER_NOTE).exists()
+            for frame in each.frames
         ),
         "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
     }
@@ -118,8 +120,3 @@ def _digest(values: Iterable[Any]) -> str:
     for value in values:
         digest.update(json.dumps(value).encode() + b"\n")
     return digest.hexdigest()[:16]
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 60 else f"{text[:57]}..."

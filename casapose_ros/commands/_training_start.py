@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casapose_ros.errors import ConfigError
+from casapose_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from casapose_ros.training.extending import Trained
@@ -22,12 +23,36 @@ class TrainingStart:
         config: Settings; they name all objects, so that a run that goes on later with another
             object set, or another order, is refused by its checkpoint.
         objects: The objects, class ids 1..K in order.
+        folder: Of the object set, with its meshes.
         trained: What the run takes over from a trained model; None if it starts from nothing.
     """
 
     config: TrainConfig
     objects: tuple[ObjectModel, ...]
+    folder: Path
     trained: Trained | None = None
+
+    def check_shown(self, counts: Mapping[int, int]) -> None:
+        """Refuse data in which an object never appears.
+
+        Args:
+            counts: How often each object appears in the training data, by BOP id.
+
+        Raises:
+            DatasetError: A known object would be forgotten, or another has nothing to learn from.
+        """
+        known = self.trained.known if self.trained else 0
+        for obj in self.objects:
+            if not counts.get(obj.bop_id):
+                reason = (
+                    "the model would forget it; render all known objects"
+                    if obj.class_id <= known
+                    else "there is nothing to learn it from; show it, or name the others alone in "
+                    "the settings' objects"
+                )
+                raise DatasetError(
+                    f"no training frame shows {obj.name} (BOP id {obj.bop_id}): {reason}"
+                )
 
 
 def start_of(
@@ -51,7 +76,7 @@ def start_of(
         trained = _go_on(bundle, objects, config, extend)
         chosen = trained.objects
     named = replace(config, objects=tuple(obj.name for obj in chosen))
-    return TrainingStart(named, chosen, trained)
+    return TrainingStart(named, chosen, objects, trained)
 
 
 def _go_on(bundle: Path, objects: Path, config: TrainConfig, extend: bool) -> Trained:

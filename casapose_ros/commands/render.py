@@ -93,6 +93,6 @@ def render_plan(job: RenderJob, plan: Plan, jobs: int, console: Console) -> None
     seconds = time.perf_counter() - start
     console.print(
         f"{count} frames in {seconds:.1f} s: {count / seconds:.1f} frames/s "
-        f"with {jobs} process{'es' if jobs > 1 else ''} on {os.cpu_count()} cores",
+        f"with {jobs} process{'es' if jobs > 1 else ''} on {len(os.sched_getaffinity(0))} cores",
         soft_wrap=True,
     )

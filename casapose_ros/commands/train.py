@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casapose_ros.commands._training_data import (
     TrainingData,
+    check_held_out,
     open_frames,
+    print_problems,
     rendered_data,
     shown_objects,
+    training_sets,
     validation_set,
 )
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart, start_of
-from casapose_ros.errors import ConfigError
+from casapose_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
+    from casapose_ros.data.bop import BopDataset, BopFrame
     from casapose_ros.training.distribution import Hosts
     from casapose_ros.training.recipes import TrainingFile
-    from casapose_ros.training.settings import TrainConfig
-    from casapose_ros.types import ObjectModel
 
 NAME = "train"
 HELP = "train a network on data sets in BOP form, rendering them first where the settings say so"
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preview",
         type=Path,
         metavar="FILE.png",
-        help="only draw the first crops with labels, guides and keypoints into one picture",
+        help="only draw the first crops with labels, guides and keypoints into one picture, after "
+        "rendering what is to be learned from",
     )
     trained = parser.add_mutually_exclusive_group()
     trained.add_argument(
@@ -107,25 +109,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, show progress, and leave a bundle, logs and curves in the run's folder."""
     from casapose_ros.config import load_yaml
-    from casapose_ros.training.checkpoint import newest_checkpoint
-    from casapose_ros.training.distribution import Hosts
-    from casapose_ros.training.loop import CHECKPOINTS
+    from casapose_ros.training.distribution import Hosts, check_backend
     from casapose_ros.training.recipes import TrainingFile
 
     if (args.out is None) == (args.preview is None):
         raise ConfigError("give --out for a run, or --preview for a picture of its first crops")
-    if args.out is not None and not args.resume and newest_checkpoint(args.out / CHECKPOINTS):
-        raise ConfigError(f"{args.out} holds a run already; add --resume or name another folder")
     file = load_yaml(TrainingFile, args.config)
     hosts = Hosts(args.hosts, args.host_index, args.coordinator)
+    check_backend(hosts)
     bundle, extend = args.extend or args.start_from, args.extend is not None
-    start = start_of(file.training(), args.objects, bundle, extend)  # before anything is rendered
-    data = _data(args, file)
+    start = start_of(file.training(), args.objects, bundle, extend)
+    # What can be refused is refused before anything is rendered.
     if args.preview is not None:
-        preview(start, data, args.preview)
+        preview(start, _data(args, file), args.preview)
         return 0
-    train(start, data, args.out, args.name, hosts)
+    _check_run(args, start, hosts)
+    train(start, _data(args, file), args.out, args.name, hosts)
     return 0
+
+
+def _check_run(args: argparse.Namespace, start: TrainingStart, hosts: Hosts) -> None:
+    """Whether a run can begin, or go on, in its folder."""
+    from casapose_ros.training.checkpoint import check_settings, newest_checkpoint
+    from casapose_ros.training.loop import CHECKPOINTS
+
+    newest = newest_checkpoint(args.out / CHECKPOINTS)
+    if newest is not None and not args.resume:
+        raise ConfigError(f"{args.out} holds a run already; add --resume or name another folder")
+    if newest is not None:
+        check_settings(newest, start.config)
+        return
+    if args.resume and hosts.index == 0:
+        print(f"{args.out} holds no checkpoint to resume: starting with the first step")
+    encoder = start.config.encoder_weights
+    if encoder is not None and not Path(encoder).is_file():
+        raise ConfigError(f"encoder_weights: {encoder}: no such file")
 
 
 def _data(args: argparse.Namespace, file: TrainingFile) -> TrainingData:
@@ -179,13 +197,14 @@ def train(
     from casapose_ros.training.loop import Run
 
     config, objects, hosts = start.config, start.objects, hosts or Hosts()
-    validate = _validator(validation_set(data), objects, config)
-    if start.trained is not None:
-        start.trained.check_shown(shown_objects(data))
-    with closing(open_frames(data, objects, config)) as frames:
+    sets, held_out = training_sets(data), validation_set(data)
+    start.check_shown(shown_objects(data, sets))
+    check_held_out(data, sets, held_out)
+    validate = _validator(held_out, start)
+    with closing(open_frames(data, sets, objects, config)) as frames:
         make_folder(out)
         with locked(out / "run", wait=False) if hosts.index == 0 else nullcontext():
-            note_data(out, data, frames, start)
+            note_data(out, data, sets, frames, start)
             # Hosts take different times to read their frames: they meet after it.
             join_hosts(hosts)
             initial = start.trained.weights if start.trained else None
@@ -209,7 +228,7 @@ def preview(start: TrainingStart, data: TrainingData, path: Path) -> None:
 
     config = start.config
     steps = range(-(-PREVIEWED // config.batch_size))
-    with closing(open_frames(data, start.objects, config)) as frames:
+    with closing(open_frames(data, training_sets(data), start.objects, config)) as frames:
         batches = list(prefetch_batches(frames, config.crop, config.batch_size, config.seed, steps))
     inputs, targets = (
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -219,22 +238,44 @@ def preview(start: TrainingStart, data: TrainingData, path: Path) -> None:
     print(f"preview: {path}")
 
 
-def _validator(dataset, objects: Sequence[ObjectModel], config: TrainConfig):
-    """Measures an estimator on the first frames of the held-out split."""
-    from itertools import islice
+def _validator(dataset: BopDataset, start: TrainingStart):
+    """Measures an estimator on the first frames of the held-out split.
 
+    Raises:
+        DatasetError: One of them cannot be read, and the data set is not to skip what is broken.
+    """
     from casapose_ros.evaluation.datasets import load_references, read_frame
     from casapose_ros.training.validation import validate
 
-    held_out = list(islice(dataset, config.validation_frames))
+    held_out = _readable_frames(dataset, start)
+    print_problems(dataset)
     present = {truth.bop_id for frame in held_out for truth in frame.objects}
-    references = load_references(dataset.path, objects, present)
+    references = load_references(dataset.path, start.objects, present, start.folder)
 
     def measure(estimator):
-        frames = (read_frame(frame, objects) for frame in held_out)
+        frames = (read_frame(frame, start.objects) for frame in held_out)
         return validate(estimator, frames, references)
 
     return measure
+
+
+def _readable_frames(dataset: BopDataset, start: TrainingStart) -> list[BopFrame]:
+    """As many as the settings say; each is read once, so that no validation stops the run."""
+    from casapose_ros.evaluation.datasets import read_frame
+
+    found = []
+    for frame in dataset:
+        try:
+            read_frame(frame, start.objects)
+        except DatasetError as error:
+            if not dataset.skip_broken:
+                raise
+            dataset.problems.append(str(error))
+            continue
+        found.append(frame)
+        if len(found) == start.config.validation_frames:
+            break
+    return found
 
 
 def _train(training) -> None:

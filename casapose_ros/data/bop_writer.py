@@ -20,6 +20,7 @@ from casapose_ros.data.bop import MM_PER_M, BopDataset, GroundTruth
 from casapose_ros.data.effects import jpeg
 from casapose_ros.data.frames import LabelledFrame
 from casapose_ros.errors import DatasetError
+from casapose_ros.files import make_folder, replacing
 from casapose_ros.types import CameraModel
 
 FRAMES_PER_SCENE = 1000
@@ -30,6 +31,7 @@ JPEG_QUALITY = 95
 TARGET_VISIBILITY = 0.1
 """Least visible fraction of the objects in the list of test targets, as in BOP."""
 RECORDS = "records"
+MODELS = "models"
 FILES = {"camera": "scene_camera.json", "gt": "scene_gt.json", "info": "scene_gt_info.json"}
 
 
@@ -64,7 +66,7 @@ class BopWriter:
     def finished(self) -> bool:
         """Whether :meth:`finish` has been called since the last frame was written."""
         scenes = (self.path / self.split).glob("[0-9]*")
-        return (self.path / "models").is_dir() and not any((s / RECORDS).is_dir() for s in scenes)
+        return (self.path / MODELS).is_dir() and not any((s / RECORDS).is_dir() for s in scenes)
 
     def write(self, index: int, frame: LabelledFrame) -> None:
         """Write the images of frame ``index``, then its record."""
@@ -103,15 +105,29 @@ class BopWriter:
             shutil.rmtree(scene / RECORDS)
 
     def finish(self, camera: CameraModel, models: Path) -> None:
-        """Complete the scenes, write the camera, copy the models; a test split gets targets."""
+        """Complete the scenes; a test split gets targets.
+
+        A camera and models that the data set has already stay as they are.
+        """
         self.finish_scenes()
-        write_json(self.path / "camera.json", _camera_entry(camera))
-        target = self.path / "models"
-        if models.resolve() != target.resolve():
-            shutil.copytree(models, target, dirs_exist_ok=True)
+        if not (self.path / "camera.json").exists():
+            write_json(self.path / "camera.json", _camera_entry(camera))
+        self._copy_models(models)
         if self.split.startswith("test"):
             targets = list_targets(BopDataset(self.path, self.split))
             write_json(self.path / f"{self.split}_targets_bop19.json", targets)
+
+    def _copy_models(self, models: Path) -> None:
+        """All of them or, after a kill, none."""
+        target = self.path / MODELS
+        if target.exists():
+            return
+        part = self.path / f".{MODELS}.{os.getpid()}"
+        try:
+            shutil.copytree(models, part)
+            part.replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
     def _record_path(self, index: int) -> Path:
         return self.scene_path(index) / RECORDS / f"{index % FRAMES_PER_SCENE:06d}.json"
@@ -146,10 +162,9 @@ def write_image(path: Path, image: np.ndarray, options: list[int] | None = None)
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    make_folder(path.parent)
+    with replacing(path) as part:
+        part.write_bytes(data)
 
 
 def _records(scene: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from casapose_ros.data.bop import BopDataset, BopFrame
 from casapose_ros.data.bop_images import list_images
-from casapose_ros.data.models_info import read_models_info
+from casapose_ros.data.models_info import MODELS_INFO, ModelInfo, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.geometry import are_poses
 from casapose_ros.types import ObjectModel
@@ -34,25 +34,48 @@ def check_fit(path: Path, frames: Iterable[BopFrame], objects: Sequence[ObjectMo
             f"{path}: its ground truth has the BOP ids {sorted(present)}, the object set has "
             f"{known}: there is nothing to learn"
         )
-    info_path = path / "models" / "models_info.json"
+    info_path = path / "models" / MODELS_INFO
     infos = read_models_info(info_path) if info_path.is_file() else {}
     for model in objects:
-        if model.bop_id not in present or model.bop_id not in infos:
-            continue
-        info = infos[model.bop_id]
-        if abs(info.diameter - model.diameter) > TOLERANCE * info.diameter:
+        if model.bop_id in present and model.bop_id in infos:
+            _check_same(info_path, infos[model.bop_id], model)
+
+
+def check_same_objects(path: Path, objects: Sequence[ObjectModel]) -> None:
+    """Whether a data set's models are those that more frames of it are to show.
+
+    Args:
+        path: Folder of the models.
+        objects: Of the frames.
+
+    Raises:
+        DatasetError: One of the objects is not there, or has another size or place in its frame.
+        MeshError: The models' description is bad.
+    """
+    infos = read_models_info(path / MODELS_INFO)
+    for model in objects:
+        if model.bop_id not in infos:
             raise DatasetError(
-                f"{info_path}: object {model.bop_id} is {info.diameter:.4f} m across, the object "
-                f"set's {model.name!r} with this id {model.diameter:.4f} m: not the same object"
+                f"{path} has the BOP ids {sorted(infos)} and no {model.bop_id} ({model.name}): "
+                "render into another folder"
             )
-        apart = np.abs([info.box_min - model.box_min, info.box_max - model.box_max]).max()
-        if apart > TOLERANCE * info.diameter:
-            raise DatasetError(
-                f"{info_path}: the box of object {model.bop_id} begins at {_metres(info.box_min)}, "
-                f"that of the object set's {model.name!r} with this id at "
-                f"{_metres(model.box_min)}: another origin, or another mesh; make the object set "
-                "from this data set's models, or align it with 'casapose objects --align-to'"
-            )
+        _check_same(path / MODELS_INFO, infos[model.bop_id], model)
+
+
+def _check_same(path: Path, info: ModelInfo, model: ObjectModel) -> None:
+    if abs(info.diameter - model.diameter) > TOLERANCE * info.diameter:
+        raise DatasetError(
+            f"{path}: object {model.bop_id} is {info.diameter:.4f} m across, the object "
+            f"set's {model.name!r} with this id {model.diameter:.4f} m: not the same object"
+        )
+    apart = np.abs([info.box_min - model.box_min, info.box_max - model.box_max]).max()
+    if apart > TOLERANCE * info.diameter:
+        raise DatasetError(
+            f"{path}: the box of object {model.bop_id} begins at {_metres(info.box_min)}, "
+            f"that of the object set's {model.name!r} with this id at "
+            f"{_metres(model.box_min)}: another origin, or another mesh; make the object set "
+            "from this data set's models, or align it with 'casapose objects --align-to'"
+        )
 
 
 def find_bad_poses(frames: Sequence[BopFrame], objects: Sequence[ObjectModel]) -> dict[int, str]:

@@ -93,6 +93,7 @@ def join_caches(caches: Sequence[FrameCache]) -> FrameCache:
 
 def open_frame_cache(
     dataset: BopDataset,
+    frames: Sequence[BopFrame],
     objects: Sequence[ObjectModel],
     size: tuple[int, int],
     folder: Path,
@@ -102,9 +103,9 @@ def open_frame_cache(
     """Open the cache of a data set, writing it first if it is not there yet.
 
     Args:
-        dataset: The frames, with masks of the visible pixels. If it skips what is broken,
-            unreadable frames and those with a pose that is none are left out, too, and noted in
-            its ``problems``.
+        dataset: Where the frames are. If it skips what is broken, frames with an unreadable image
+            or a pose that is none are left out, too, and noted in its ``problems``.
+        frames: What its files say, with masks of the visible pixels.
         objects: Objects 1..K; others in the data set become background.
         size: (width, height) of the network's input; must have the images' aspect ratio.
         folder: Where caches live; each is named by what it was made from.
@@ -115,7 +116,6 @@ def open_frame_cache(
         DatasetError: The data set is empty, has no masks, has images of another shape or without
             ground truth, is broken, or does not fit the objects; or the disk is too small.
     """
-    frames = list(dataset)
     _check(dataset, frames, objects, size)
     targets = KeypointTargets(objects, symmetric)
     path = folder / _key(dataset.path, frames, objects, size)
@@ -140,6 +140,11 @@ def open_frame_cache(
     return FrameCache(
         **arrays, keypoints=np.stack(keypoints), scale=frames[0].camera.width / size[0]
     )
+
+
+def cache_bytes(frames: int, size: tuple[int, int]) -> int:
+    """Room that the cache of so many frames takes on the disk."""
+    return frames * size[0] * size[1] * BYTES_PER_PIXEL
 
 
 def _check(
@@ -238,7 +243,7 @@ def _write(
 ) -> None:
     width, height = size
     count = len(frames)
-    needed = count * width * height * BYTES_PER_PIXEL
+    needed = cache_bytes(count, size)
     shutil.rmtree(path, ignore_errors=True)  # of a process that died in the middle
     free = shutil.disk_usage(path.parent).free
     if needed > free:

@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 from trimesh.visual import ColorVisuals
 
-from casapose_ros.data.models_info import read_models_info
+from casapose_ros.data.models_info import MODELS_INFO, read_models_info
 from casapose_ros.errors import MeshError
 from casapose_ros.keypoints.sampling import sample_keypoints
 from casapose_ros.objects import read_objects
@@ -131,7 +131,7 @@ def load_object_set(path: str | Path) -> ObjectSet:
     path = Path(path)
     if (path / "objects.json").is_file():
         objects = read_objects(path / "objects.json")
-    elif (path / "models_info.json").is_file():
+    elif (path / MODELS_INFO).is_file():
         objects = _bop_objects(path)
     else:
         raise MeshError(
@@ -180,7 +180,7 @@ def check_size(vertices: np.ndarray, unit: str, where: str) -> None:
 
 
 def _bop_objects(path: Path) -> tuple[ObjectModel, ...]:
-    infos = read_models_info(path / "models_info.json")
+    infos = read_models_info(path / MODELS_INFO)
     if not infos:
         raise MeshError(f"{path / 'models_info.json'}: it has no objects")
     objects = []

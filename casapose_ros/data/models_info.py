@@ -17,6 +17,7 @@ from casapose_ros.errors import MeshError
 from casapose_ros.types import ObjectModel, Symmetries
 
 MM = 1000.0
+MODELS_INFO = "models_info.json"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from casapose_ros.data.meshes import (
     mesh_file_name,
 )
 from casapose_ros.data.models_info import (
+    MODELS_INFO,
     ModelInfo,
     read_models_info,
     symmetries_from_bop,
@@ -176,7 +177,7 @@ def write_object_set(
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     write_objects(path / "objects.json", objects)
-    write_models_info(path / "models_info.json", objects)
+    write_models_info(path / MODELS_INFO, objects)
     for obj, mesh in zip(objects, meshes, strict=True):
         write_ply(path / mesh_file_name(obj.bop_id), mesh)
     return ObjectSet(path, tuple(objects))
@@ -222,7 +223,7 @@ def _mesh_files(mesh_dir: Path, out_dir: Path) -> tuple[list[Path], dict[int, Mo
     files = sorted(f for f in mesh_dir.iterdir() if f.suffix.lower() in MESH_SUFFIXES)
     if not files:
         raise MeshError(f"{mesh_dir}: no mesh files ({', '.join(MESH_SUFFIXES)})")
-    info_path = mesh_dir / "models_info.json"
+    info_path = mesh_dir / MODELS_INFO
     return files, read_models_info(info_path) if info_path.is_file() else {}
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from casapose_ros.config import to_dict
+from casapose_ros.config import differences, to_dict
 from casapose_ros.data.bop import RENDER_NOTE, BopDataset
-from casapose_ros.data.bop_writer import BopWriter, write_image, write_json
+from casapose_ros.data.bop_writer import MODELS, BopWriter, write_image, write_json
+from casapose_ros.data.fitting import check_same_objects
 from casapose_ros.data.frames import LabelledFrame, render_frame
 from casapose_ros.data.meshes import load_object_set
 from casapose_ros.data.props import make_props
@@ -94,14 +95,14 @@ def prepare(job: RenderJob, resume: bool) -> Plan:
 
     Raises:
         DatasetError: The split exists and is not to be resumed, it was rendered with other
-            settings, or the disk is too small.
+            settings or not by this package, it has more frames, the data set has other objects,
+            or the disk is too small.
     """
     folder = job.writer.path / job.writer.split
     note = folder / RENDER_NOTE
     if folder.exists() and not resume:
         raise DatasetError(f"{folder} exists: give --resume to go on, or another folder")
-    if note.exists():
-        _compare(json.loads(note.read_text()), json.loads(json.dumps(job.describe())), note)
+    _check_ours(job, folder, note)
     missing = job.missing()
     needed = len(missing) * bytes_per_frame(job)
     make_folder(job.writer.path)
@@ -247,10 +248,27 @@ def _next_result(results: multiprocessing.Queue, processes: list) -> CasaposeErr
                 raise RenderError(f"a render process died (exit codes {codes})") from None
 
 
-def _compare(before: dict, now: dict, path: Path) -> None:
-    different = [key for key in now if before.get(key) != now[key]]
-    if different:
-        raise DatasetError(
-            f"{path}: begun with other settings ({', '.join(different)}): "
-            "resume with the same, or render into another folder"
+def _check_ours(job: RenderJob, folder: Path, note: Path) -> None:
+    """Nothing that others have made is written over or added to."""
+    if note.exists():
+        different = differences(
+            json.loads(note.read_text()), json.loads(json.dumps(job.describe()))
         )
+        if different:
+            raise DatasetError(
+                f"{note}: begun with other settings ({'; '.join(different)}): "
+                "resume with the same, or render into another folder"
+            )
+    elif any(folder.glob("[0-9]*")):
+        raise DatasetError(
+            f"{folder} has scenes that 'casapose render' has not made: render into another folder"
+        )
+    written = job.writer.written()
+    if written and max(written) >= job.frames:
+        raise DatasetError(
+            f"{folder} has {len(written)} frames already, and {job.frames} are asked for: ask for "
+            "as many at least, or render into another folder"
+        )
+    models = job.writer.path / MODELS
+    if models.is_dir() and models.resolve() != job.objects.resolve():
+        check_same_objects(models, load_object_set(job.objects).objects)

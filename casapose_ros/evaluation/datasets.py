@@ -11,7 +11,7 @@ import numpy as np
 
 from casapose_ros.data.bop import BopFrame
 from casapose_ros.data.meshes import load_mesh, mesh_file_name
-from casapose_ros.data.models_info import ModelInfo, read_models_info
+from casapose_ros.data.models_info import MODELS_INFO, ModelInfo, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import Reference, TrueObject
@@ -206,7 +206,7 @@ def load_objects(dataset: Path) -> tuple[ObjectModel, ...]:
         DatasetError: The data set has no models.
         MeshError: Their description is bad.
     """
-    infos = read_models_info(models_folder(dataset) / "models_info.json")
+    infos = read_models_info(models_folder(dataset) / MODELS_INFO)
     nowhere = np.full((NUM_KEYPOINTS, 3), np.nan)
     return tuple(
         ObjectModel(
@@ -224,7 +224,10 @@ def load_objects(dataset: Path) -> tuple[ObjectModel, ...]:
 
 
 def load_references(
-    dataset: Path, objects: Sequence[ObjectModel], present: Iterable[int]
+    dataset: Path,
+    objects: Sequence[ObjectModel],
+    present: Iterable[int],
+    otherwise: Path | None = None,
 ) -> dict[str, Reference]:
     """The known objects as a BOP data set describes them: its meshes, sizes and symmetries.
 
@@ -232,6 +235,7 @@ def load_references(
         dataset: The data set's folder.
         objects: All objects that the model knows.
         present: BOP ids of the objects in the ground truth.
+        otherwise: Folder of models to take where the data set has none.
 
     Returns:
         By name, a reference for every known object. An object that the ground truth never shows
@@ -249,8 +253,8 @@ def load_references(
             f"{dataset}: its ground truth has the BOP ids {sorted(present)}, the model knows "
             f"{known}: there is nothing to evaluate"
         )
-    folder = models_folder(dataset)
-    infos = read_models_info(folder / "models_info.json")
+    folder = models_folder(dataset, otherwise)
+    infos = read_models_info(folder / MODELS_INFO)
     return {
         obj.name: _reference(folder, obj, infos.get(obj.bop_id))
         if obj.bop_id in present
@@ -273,15 +277,17 @@ def _reference(folder: Path, obj: ObjectModel, info: ModelInfo | None) -> Refere
     return Reference(model, mesh.vertices)
 
 
-def models_folder(dataset: Path) -> Path:
-    """Where a data set's meshes for evaluation are.
+def models_folder(dataset: Path, otherwise: Path | None = None) -> Path:
+    """Where a data set's meshes for evaluation are, or ``otherwise`` if it has none.
 
     Raises:
-        DatasetError: It has none.
+        DatasetError: There are none.
     """
     for name in MODEL_FOLDERS:
-        if (dataset / name / "models_info.json").is_file():
+        if (dataset / name / MODELS_INFO).is_file():
             return dataset / name
+    if otherwise is not None:
+        return otherwise
     raise DatasetError(
         f"{dataset}: no models ({' or '.join(MODEL_FOLDERS)} with models_info.json); errors are "
         "measured on the objects' surfaces"

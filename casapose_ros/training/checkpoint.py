@@ -20,7 +20,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from casapose_ros.config import to_dict
+from casapose_ros.config import differences, to_dict
 from casapose_ros.errors import ConfigError, OutputError, WeightsError
 from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.settings import TrainConfig
@@ -96,7 +96,7 @@ def load_checkpoint(
         WeightsError: A piece is missing or damaged, or it belongs to another network.
     """
     index = _read_index(path)
-    _check_same(path, index["config"], json.loads(json.dumps(settings_of(config))))
+    check_settings(path, config)
     arrays = _read_arrays(path, index["pieces"])
     for prefix, layer in layers.items():
         start = f"{prefix}/"
@@ -111,6 +111,21 @@ def load_checkpoint(
     for number, variable in enumerate(optimizer.variables):
         variable.assign(arrays[f"optimizer/{number}"])
     return int(index["step"])
+
+
+def check_settings(path: Path, config: TrainConfig) -> None:
+    """Whether a run with these settings can go on from a checkpoint.
+
+    Raises:
+        ConfigError: It was written with other settings; the message names them.
+        WeightsError: It is no checkpoint.
+    """
+    now = json.loads(json.dumps(settings_of(config)))
+    if different := differences(_read_index(path)["config"], now):
+        raise ConfigError(
+            f"{path} was written with other settings ({'; '.join(different)}); resume with the "
+            "same settings or train into another folder"
+        )
 
 
 def settings_of(config: TrainConfig) -> dict:
@@ -180,16 +195,3 @@ def _read_arrays(path: Path, pieces: list[dict[str, str]]) -> dict[str, np.ndarr
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path}: not a readable checkpoint: {error}") from error
-
-
-def _check_same(path: Path, stored: dict, given: dict) -> None:
-    different = [
-        f"{key}: {stored.get(key)!r} there, {given.get(key)!r} here"
-        for key in sorted(stored.keys() | given.keys())
-        if stored.get(key) != given.get(key)
-    ]
-    if different:
-        raise ConfigError(
-            f"{path} was written with other settings ({'; '.join(different)}); resume with the "
-            "same settings or train into another folder"
-        )

@@ -65,6 +65,19 @@ class Hosts:
             )
 
 
+def check_backend(hosts: Hosts) -> None:
+    """Whether these hosts can train together.
+
+    Raises:
+        ConfigError: The backend cannot do it.
+    """
+    if hosts.count > 1 and keras.backend.backend() != "jax":
+        raise ConfigError(
+            f"training on {hosts.count} hosts needs the JAX backend (KERAS_BACKEND=jax), this is "
+            f"{keras.backend.backend()}"
+        )
+
+
 def join_hosts(hosts: Hosts, patience_s: int = MEETING_S) -> None:
     """Wait until all hosts are here. Call it before anything is computed.
 
@@ -80,11 +93,7 @@ def join_hosts(hosts: Hosts, patience_s: int = MEETING_S) -> None:
     """
     if hosts.count == 1:
         return
-    if keras.backend.backend() != "jax":
-        raise ConfigError(
-            f"training on {hosts.count} hosts needs the JAX backend (KERAS_BACKEND=jax), this is "
-            f"{keras.backend.backend()}"
-        )
+    check_backend(hosts)
     import jax
 
     deadline = monotonic() + patience_s

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from casapose_ros.bundle import WEIGHTS_FILE, Bundle
-from casapose_ros.errors import ConfigError, DatasetError
+from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
 from casapose_ros.network.weights import read_weights
 from casapose_ros.training.settings import TrainConfig
@@ -40,26 +40,6 @@ class Trained:
     known: int
     weights: dict[str, np.ndarray]
     sha256: str
-
-    def check_shown(self, counts: Mapping[int, int]) -> None:
-        """Refuse data in which an object never appears.
-
-        Args:
-            counts: How often each object appears in the training data, by BOP id.
-
-        Raises:
-            DatasetError: A known object would be forgotten, or a new one has nothing to learn from.
-        """
-        for obj in self.objects:
-            if not counts.get(obj.bop_id):
-                reason = (
-                    "the model would forget it; render all known objects"
-                    if obj.class_id <= self.known
-                    else "there is nothing to learn it from"
-                )
-                raise DatasetError(
-                    f"no training frame shows {obj.name} (BOP id {obj.bop_id}): {reason}"
-                )
 
 
 def continue_bundle(

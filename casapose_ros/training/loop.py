@@ -228,17 +228,19 @@ class Run:
             if self.step % config.validate_every == 0 or last:
                 with since.paused():
                     figures = self._validate()
-            if self.step % config.checkpoint_every == 0 or last:
-                # After the validation: a run that dies in it does it again.
-                with since.paused():
-                    self._save_checkpoint()
-            if self.step % LOG_EVERY == 0 or last:
+            saved = self.step % config.checkpoint_every == 0 or last
+            # A row begins with a checkpoint too: a run that goes on from it writes the same rows.
+            if self.step % LOG_EVERY == 0 or saved:
                 losses = {name: float(value) for name, value in losses.items()}
                 timing = since.until(self.step, batches.waited)
                 self._log(TRAINING_LOG, {"step": self.step, **losses, **timing})
                 report(Progress(self.step, config.steps, losses, figures, **timing))
                 self.trainer.forget_losses()
                 since = _Clocks(self.step, batches.waited)
+            if saved:
+                # After all rows: a run that dies before it writes them again.
+                with since.paused():
+                    self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
         if self.devices.is_chief:

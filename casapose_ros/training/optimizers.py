@@ -105,7 +105,7 @@ def build_optimizer(
     Args:
         name: ``adam`` or ``muon``.
         schedule: The learning rate.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay; Muon's is of its kernels alone.
 
     Raises:
         ConfigError: The name is not known.
@@ -116,7 +116,7 @@ def build_optimizer(
         return ConvolutionMuon(
             schedule,
             weight_decay=weight_decay,
-            adam_weight_decay=weight_decay,
+            adam_weight_decay=None,
             global_clipnorm=10.0,
         )
     raise ConfigError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")

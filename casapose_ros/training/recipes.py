@@ -79,6 +79,12 @@ class TrainingFile(TrainConfig):
         for (folder, split), count in Counter((r.folder, r.split) for r in self.render).items():
             if count > 1:
                 raise ConfigError(f"render: {folder}/{split} is named twice; give one a name")
+        for (scenes, seed), count in Counter((r.scenes, r.seed) for r in self.render).items():
+            if count > 1:
+                raise ConfigError(
+                    f"render: {scenes} with seed {seed} is named twice, which gives the same "
+                    "images twice; give one another seed"
+                )
 
     def training(self) -> TrainConfig:
         """The settings of the run alone."""

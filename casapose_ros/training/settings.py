@@ -77,7 +77,13 @@ class TrainConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps", "validate_every", "checkpoint_every"):
+        for name in (
+            "batch_size",
+            "steps",
+            "validate_every",
+            "validation_frames",
+            "checkpoint_every",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name, known in CHOICES.items():

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from collections import namedtuple
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import yaml
 from rendered import SMALL_SCENES, require_gl, small_object_set
 
 from casapose_ros import cli
-from casapose_ros.config import to_dict
+from casapose_ros.config import load_yaml, to_dict
 from casapose_ros.data import render_job
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.bop_writer import BopWriter
 from casapose_ros.data.meshes import load_mesh
+from casapose_ros.data.render_job import RenderJob
+from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import RenderError
 from casapose_ros.geometry import project
 
@@ -117,7 +120,52 @@ def test_existing_split_is_not_overwritten(inputs, rendered, capsys):
 
 def test_resume_with_other_settings_names_them(inputs, rendered, capsys):
     assert render(inputs, rendered, "--resume", "--seed", "3", "--format", "png", "--depth") == 2
-    assert "begun with other settings (seed, jpg)" in capsys.readouterr().err
+    assert (
+        "settings (seed: 0 there, 3 here; jpg: True there, False here)" in capsys.readouterr().err
+    )
+
+
+def test_what_others_have_made_stays_as_it_is(inputs, rendered, tmp_path, capsys):
+    """A data set of its own with the same objects gets a split, and keeps its files."""
+    models = tmp_path / "models"
+    shutil.copytree(rendered / "models", models)
+    (models / "objects.json").unlink()
+    (tmp_path / "camera.json").write_text("{}")
+    known = content(tmp_path)
+    assert render(inputs, tmp_path, "--split", "val", frames=1) == 0
+    assert known.items() <= content(tmp_path).items() and not (models / "objects.json").exists()
+    theirs = tmp_path / "train_pbr" / "000000"
+    theirs.mkdir(parents=True)
+    assert render(inputs, tmp_path, "--resume", frames=1) == 2
+    assert "has scenes that 'casapose render' has not made" in capsys.readouterr().err
+    infos = json.loads((models / "models_info.json").read_text())
+    infos.pop(next(iter(infos)))
+    (models / "models_info.json").write_text(json.dumps(infos))
+    assert render(inputs, tmp_path, "--split", "test", frames=1) == 2
+    assert "render into another folder" in capsys.readouterr().err
+    assert not (tmp_path / "test").exists()
+
+
+def test_fewer_frames_than_there_are(inputs, rendered, capsys):
+    assert render(inputs, rendered, "--resume", "--depth", frames=3) == 2
+    assert "has 5 frames already, and 3 are asked for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_disk_that_fills_up_is_said(inputs, tmp_path, capsys, monkeypatch, jobs):
+    out = tmp_path / "out"
+    # A file where the folder of the images has to be.
+    (out / "train_pbr" / "000000").mkdir(parents=True)
+    (out / "train_pbr" / "render.json").write_text(json.dumps(describe(inputs, out)))
+    (out / "train_pbr" / "000000" / "rgb").write_text("")
+    assert render(inputs, out, "--resume", "--jobs", jobs, frames=2) == 2
+    said = capsys.readouterr().err
+    assert "train_pbr/000000/rgb" in said and "Traceback" not in said
+
+
+def describe(inputs, out):
+    config = load_yaml(SceneConfig, inputs[3])
+    return RenderJob(Path(inputs[1]), config, 2, 0, BopWriter(out, "train_pbr", True)).describe()
 
 
 def test_full_disk_is_said_before_it_starts(inputs, tmp_path, capsys, monkeypatch):
@@ -193,4 +241,4 @@ def test_run_says_what_it_needs_and_how_fast_it_was(inputs, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "2 frames to render: about" in said
     assert "OpenGL on" in said
-    assert f"frames/s with 1 process on {os.cpu_count()} cores" in said
+    assert f"frames/s with 1 process on {len(os.sched_getaffinity(0))} cores" in said

@@ -1,7 +1,9 @@
 """``casapose train``: what is wrong is said before anything is trained."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from casapose_ros.commands._training_data import (
 )
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart
+from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.frame_window import WindowConfig
 from casapose_ros.data.object_sets import write_object_set
@@ -27,6 +30,8 @@ from casapose_ros.data.render_job import RenderJob
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.files import locked
+from casapose_ros.training.checkpoint import INDEX_FILE, settings_of
+from casapose_ros.training.crops import CropConfig
 from casapose_ros.training.extending import Trained
 from casapose_ros.training.loop import CHECKPOINTS
 from casapose_ros.training.settings import TrainConfig
@@ -98,10 +103,75 @@ def test_objects_that_the_data_does_not_show(arguments, tmp_path, capsys):
     assert "there is nothing to" in capsys.readouterr().err
 
 
+def test_objects_that_are_shown_by_no_frame():
+    objects = (box_object(1), box_object(2), box_object(3))
+    start = TrainingStart(TrainConfig(), objects, Path(), Trained(objects, 2, {}, ""))
+    start.check_shown({11: 5, 12: 1, 13: 7, 99: 3})
+    with pytest.raises(DatasetError, match=r"shows box2 \(BOP id 12\): the model would forget it"):
+        start.check_shown({11: 5, 13: 7})
+    with pytest.raises(DatasetError, match="shows box3 .*: there is nothing to learn it from"):
+        start.check_shown({11: 5, 12: 1, 13: 0})
+    with pytest.raises(DatasetError, match="shows box1 .*: there is nothing to learn it from"):
+        replace(start, trained=None).check_shown({12: 1, 13: 1})
+
+
+def test_every_object_has_to_be_shown(arguments, tmp_path, capsys):
+    write_object_set(tmp_path / "more", [BOX, box_object(2)], [box_mesh(), box_mesh()])
+    assert train(arguments, objects=tmp_path / "more") == 2
+    assert "no training frame shows box2" in capsys.readouterr().err
+
+
 def test_a_run_is_not_overwritten(arguments, capsys):
     (arguments["--out"] / CHECKPOINTS / "000001").mkdir(parents=True)
     assert train(arguments) == 2
     assert "add --resume" in capsys.readouterr().err
+
+
+def test_a_resume_is_refused_before_anything_is_rendered(arguments, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_data", lambda *args: pytest.fail("too late"))
+    checkpoint = arguments["--out"] / CHECKPOINTS / "000001"
+    checkpoint.mkdir(parents=True)
+    settings = settings_of(TrainConfig(objects=("box1",), crop=CropConfig(size=128)))
+    index = {"step": 1, "config": settings, "pieces": []}
+    (checkpoint / INDEX_FILE).write_text(json.dumps(index))
+    assert train(arguments, "--resume") == 2
+    assert "crop.size: 128 there, 64 here" in capsys.readouterr().err
+    assert train(arguments, "--hosts", "2", "--coordinator", "127.0.0.1:1") == 2
+    assert "needs the JAX backend" in capsys.readouterr().err
+
+
+def test_a_resume_without_a_checkpoint_is_told(arguments, capsys):
+    arguments["--config"].write_text(SETTINGS + "encoder_weights: nothing.h5")
+    assert train(arguments, "--resume") == 2
+    said = capsys.readouterr()
+    assert "run holds no checkpoint to resume: starting with the first step" in said.out
+    assert "encoder_weights: nothing.h5: no such file" in said.err
+
+
+def test_frames_to_validate_on_are_read_before_the_training(arguments, tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    held_out = BopFolder(tmp_path / "more", (BOX,), [[(BOX, *random_pose(rng))] for _ in range(3)])
+    broken = held_out.scene_path / "mask_visib" / "000001_000000.png"
+    broken.write_bytes(b"no image")
+    assert train(arguments, validation=tmp_path / "more") == 2
+    assert f"{broken}: not a readable image" in capsys.readouterr().err
+    # Its own meshes are not needed: the object set has them.
+    shutil.rmtree(tmp_path / "more" / "models")
+    dataset = BopDataset(tmp_path / "more", "test", skip_broken=True)
+    start = TrainingStart(TrainConfig(validation_frames=2), (BOX,), tmp_path / "objects")
+    command._validator(dataset, start)
+    assert f"skipped: {broken}" in capsys.readouterr().out
+
+
+def test_renders_to_validate_on_are_not_those_to_learn_from(arguments, tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    BopFolder(tmp_path / "more", (BOX,), [[(BOX, *random_pose(rng))]])
+    rendered = {"seed": 1, "objects": ["box1"], "config": {}}
+    for name, seed in (("data", 1), ("more", 1)):
+        note = tmp_path / name / "test" / "render.json"
+        note.write_text(json.dumps({**rendered, "seed": seed, "jpg": name == "data"}))
+    assert train(arguments, validation=tmp_path / "more") == 2
+    assert "have the same scenario and the same seed, 1" in capsys.readouterr().err
 
 
 def test_preview_shows_every_crop(arguments, tmp_path):
@@ -127,24 +197,28 @@ def test_all_data_sets_are_learned_from_and_broken_parts_are_named(
         in capsys.readouterr().err
     )
     seen = []
-    monkeypatch.setattr(command, "note_data", lambda *args: seen.append(len(args[2])))
+    monkeypatch.setattr(command, "note_data", lambda *args: seen.append(len(args[3])))
     monkeypatch.setattr("casapose_ros.training.loop.Run", lambda *args: pytest.skip("far enough"))
     with pytest.raises(pytest.skip.Exception):
         train(arguments, *sets, "--skip-broken")
     assert seen == [4]
     said = capsys.readouterr().out
-    assert f"skipped: {broken}" in said and "1 broken scenes or frames were skipped" in said
+    assert f"skipped: {broken}" in said and "1 broken frames or scenes were skipped" in said
 
 
 def test_which_sets_have_which_split(tmp_path):
-    for name, split in (("a", "train_pbr"), ("b", "val"), ("c", "val")):
-        (tmp_path / name / split).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    known = BopFolder(tmp_path / "a", (BOX,), [[(BOX, *random_pose(rng))]])
+    known.scene_path.parent.rename(tmp_path / "a" / "train_pbr")
+    for name in "bc":
+        (tmp_path / name / "val").mkdir(parents=True)
     paths = tuple(tmp_path / name for name in "abc")
     assert validation_set(TrainingData(paths)).path == tmp_path / "b"
     assert validation_set(TrainingData(paths, validation=paths[2])).path == tmp_path / "c"
     with pytest.raises(DatasetError, match="no split val to validate on"):
         validation_set(TrainingData(paths[:1]))
-    assert [found.path for found in training_sets(TrainingData(paths))] == [tmp_path / "a"]
+    (found,) = training_sets(TrainingData(paths))
+    assert found.dataset.path == tmp_path / "a" and len(found.frames) == 1
     with pytest.raises(DatasetError, match="no split train_pbr to learn from"):
         training_sets(TrainingData(paths[1:]))
     with pytest.raises(DatasetError, match="d/train_pbr: no such split"):
@@ -155,41 +229,40 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
     rng = np.random.default_rng(0)
     folder = BopFolder(tmp_path / "data", (BOX,), [[(BOX, *random_pose(rng))]])
     data = TrainingData((tmp_path / "data",), split="test")
-    frames = FrameCache(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), 1.0)
-    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
-    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
-    rounded = replace(BOX, keypoints=BOX.keypoints + 1e-12)
-    note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (rounded,)))
-    moved = replace(BOX, keypoints=BOX.keypoints + 1e-3)
+
+    def note(data=data, count=5, obj=BOX, trained=None):
+        frames = FrameCache(*[np.zeros((count, 1))] * 3, 1.0)
+        start = TrainingStart(TrainConfig(), (obj,), tmp_path, trained)
+        note_data(tmp_path, data, training_sets(data), frames, start)
+
+    note()
+    note()
+    note(obj=replace(BOX, keypoints=BOX.keypoints + 1e-12))
     with pytest.raises(ConfigError, match="other data .objects: .* there"):
-        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (moved,)))
-    trained = Trained((BOX,), 1, {}, "abc")
-    with pytest.raises(ConfigError, match="other data .trained_model: null there, .abc. here"):
-        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,), trained))
+        note(obj=replace(BOX, keypoints=BOX.keypoints + 1e-3))
+    with pytest.raises(ConfigError, match="other data .trained_model: None there, .abc. here"):
+        note(trained=Trained((BOX,), 1, {}, "abc"))
     truths = folder.scene_path / "scene_gt.json"
     before = truths.read_text()
     truths.write_text(before.replace('"cam_t_m2c": [', '"cam_t_m2c": [1', 1))
     with pytest.raises(ConfigError, match="other data .poses: .* there"):
-        note_data(tmp_path, data, frames, TrainingStart(TrainConfig(), (BOX,)))
+        note()
     truths.write_text(before)
-    note = tmp_path / "data" / "test" / "render.json"
-    note.write_text(json.dumps({"seed": 1}))
-    fewer = FrameCache(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros((4, 1)), 1.0)
-    with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; .*rendered: "):
-        note_data(tmp_path, data, fewer, TrainingStart(TrainConfig(), (BOX,)))
-    live = TrainingData((), live=(EmptyJob(),), window=WindowConfig())
+    (tmp_path / "data" / "test" / "render.json").write_text(json.dumps({"seed": 1}))
+    with pytest.raises(ConfigError, match="other data.*frames: 5 there, 4 here; .*rendered.0: "):
+        note(count=4)
     with pytest.raises(
         ConfigError, match="began with data sets, now it is to learn from frames on"
     ):
-        note_data(tmp_path, live, fewer, TrainingStart(TrainConfig(), (BOX,)))
+        note(TrainingData((), live=(EmptyJob(),), window=WindowConfig()))
 
 
 def test_what_is_rendered_on_the_fly_shows_the_scenarios_objects(tmp_path):
     objects = small_object_set(tmp_path).objects
     names = [obj.name for obj in objects]
     jobs = [RenderJob(tmp_path, SceneConfig(objects=n), 1, 0, None) for n in ((), (names[1],))]
-    assert shown_objects(TrainingData((), live=(jobs[1],))) == {objects[1].bop_id: 1}
-    assert set(shown_objects(TrainingData((), live=tuple(jobs)))) == {o.bop_id for o in objects}
+    assert shown_objects(TrainingData((), live=(jobs[1],)), []) == {objects[1].bop_id: 1}
+    assert set(shown_objects(TrainingData((), live=tuple(jobs)), [])) == {o.bop_id for o in objects}
 
 
 def test_a_folder_has_one_run_at_a_time(arguments, capsys):

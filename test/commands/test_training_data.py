@@ -1,12 +1,15 @@
 """Rendering as a part of ``casapose train``: what is missing is made, what is there is used."""
 
 import json
+import shutil
+from collections import namedtuple
 
 import pytest
 import yaml
 from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
 
 from casapose_ros.cli import main
+from casapose_ros.commands import _training_data as command
 from casapose_ros.config import to_dict
 from casapose_ros.data import render_job
 
@@ -61,7 +64,10 @@ def test_what_is_missing_is_rendered_once(folder, capsys, monkeypatch):
     assert "1 frames to render" in capsys.readouterr().out
     write_settings(folder, render=[RECIPES[0] | {"seed": 5}, RECIPES[1]])
     assert preview(folder) == 2
-    assert "begun with other settings (seed)" in capsys.readouterr().err
+    assert "begun with other settings (seed: 0 there, 5 here)" in capsys.readouterr().err
+    write_settings(folder)
+    assert preview(folder) == 2
+    assert "has 4 frames already, and 3 are asked for" in capsys.readouterr().err
     # Its renders can be learned from as any other data set.
     assert preview(folder, "--no-render", data="data/boxes") == 0
 
@@ -82,6 +88,8 @@ def test_frames_on_the_fly_are_not_written(folder, monkeypatch):
         ([], ["--on-the-fly"], "--on-the-fly needs the 'render' section"),
         (RECIPES, ["--on-the-fly", "--no-render"], "--on-the-fly needs the 'render' section"),
         (RECIPES, [], "is a data set itself"),
+        ([*RECIPES, RECIPES[0] | {"name": "more"}], [], "with seed 0 is named twice"),
+        ([RECIPES[0], RECIPES[1] | {"seed": 0}], [], "with seed 0 is named twice"),
     ],
 )
 def test_sections_that_make_no_sense(folder, capsys, render, flags, message):
@@ -90,3 +98,28 @@ def test_sections_that_make_no_sense(folder, capsys, render, flags, message):
         (folder / "data" / "train_pbr").mkdir(parents=True)
     assert preview(folder, *flags) == 2
     assert message in capsys.readouterr().err
+
+
+def test_other_data_beside_frames_on_the_fly_are_refused(folder, capsys):
+    (folder / "photos" / "train_pbr").mkdir(parents=True)
+    arguments = ["--config", folder / "train.yaml", "--objects", folder / "objects"]
+    arguments += ["--data", folder / "data", folder / "photos", "--on-the-fly"]
+    assert main(["train", *map(str, arguments), "--preview", str(folder / "sheet.png")]) == 2
+    assert f"{folder / 'photos'} has a split train_pbr" in capsys.readouterr().err
+
+
+def test_what_others_have_made_is_not_added_to(folder, capsys):
+    (folder / "data" / "boxes" / "val" / "000000").mkdir(parents=True)
+    assert preview(folder) == 2
+    assert "val has scenes that 'casapose render' has not made" in capsys.readouterr().err
+
+
+def test_disks_have_to_have_room_for_everything(folder, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 2_000_000))
+    monkeypatch.setattr(command, "_render", lambda *args: pytest.fail("too late"))
+    cache = ["--cache", str(folder / "resized")]
+    write_settings(folder, render=[RECIPES[0] | {"frames": 20}, RECIPES[1]])
+    assert preview(folder, *cache) == 2
+    said = capsys.readouterr().err
+    assert "the same at 160x120" in said and "0.0 GB are free: ask for fewer" in said

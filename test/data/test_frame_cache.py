@@ -31,7 +31,8 @@ def folder(tmp_path):
 
 def open_cache(folder, tmp_path, objects=OBJECTS, size=SIZE, skip_broken=False, **kwargs):
     dataset = BopDataset(folder.path, "test", skip_broken)
-    return open_frame_cache(dataset, objects, size, tmp_path / "cache", **kwargs)
+    frames = list(dataset)
+    return open_frame_cache(dataset, frames, objects, size, tmp_path / "cache", **kwargs)
 
 
 def test_labels_and_keypoints_fit_the_resized_image(folder, tmp_path):
@@ -110,7 +111,7 @@ def test_broken_frames_are_left_out_when_asked(folder, tmp_path):
     with pytest.raises(DatasetError, match="000000_000000.png.*--skip-broken"):
         open_cache(folder, tmp_path)
     dataset = BopDataset(folder.path, "test", skip_broken=True)
-    cache = open_frame_cache(dataset, OBJECTS, SIZE, tmp_path / "cache")
+    cache = open_frame_cache(dataset, list(dataset), OBJECTS, SIZE, tmp_path / "cache")
     assert len(dataset.problems) == 1 and str(broken) in dataset.problems[0]
     assert len(cache) == len(cache.keypoints) == 1
     assert np.all(np.unique(cache.labels[0]) == [0, 2])

@@ -13,12 +13,11 @@ from casapose_ros.commands._training_start import start_of
 from casapose_ros.config import load_yaml
 from casapose_ros.data.object_sets import write_object_set
 from casapose_ros.data.scene_config import SceneConfig
-from casapose_ros.errors import ConfigError, DatasetError
+from casapose_ros.errors import ConfigError
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.weights import get_weights, set_weights
 from casapose_ros.training.extending import (
-    Trained,
     continue_bundle,
     extend_bundle,
     extend_objects,
@@ -184,15 +183,6 @@ def test_the_settings_for_the_demo_model_fit_it(repository):
     for recipe in file.render:
         scenes = load_yaml(SceneConfig, settings.parent / recipe.scenes)
         assert set(scenes.objects) == {obj.name for obj in extension.objects}
-
-
-def test_data_without_an_object_are_refused():
-    trained = Trained((*KNOWN, replace(NEW[0], class_id=3)), 2, {}, "")
-    trained.check_shown({11: 5, 12: 1, 13: 7, 99: 3})
-    with pytest.raises(DatasetError, match=r"shows box2 \(BOP id 12\): the model would forget it"):
-        trained.check_shown({11: 5, 13: 7})
-    with pytest.raises(DatasetError, match="shows box3 .*: there is nothing to learn it from"):
-        trained.check_shown({11: 5, 12: 1, 13: 0})
 
 
 @pytest.mark.parametrize(

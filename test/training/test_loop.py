@@ -99,6 +99,28 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
         other.resume()
 
 
+def test_a_resumed_run_writes_the_rows_of_one_that_went_on(start, eager, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 4)
+    config = replace(CONFIG, steps=5, checkpoint_every=3, validate_every=5)
+    whole, stopped = start("whole", config), start("stopped", config)
+    whole.train(lambda progress: None)
+
+    def stop_at_four(progress):
+        if progress.step == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        stopped.train(stop_at_four)
+    resumed = start("stopped", config)
+    resumed.resume()
+    assert resumed.step == 3
+    resumed.train(lambda progress: None)
+    rows, expected = (read_log(run.out / TRAINING_LOG) for run in (resumed, whole))
+    assert [row["step"] for row in rows] == [3, 4, 5]
+    for row, known in zip(rows, expected, strict=True):
+        assert row["loss"] == pytest.approx(known["loss"], rel=1e-3)
+
+
 def test_a_finished_run_writes_its_bundle_again(start, eager):
     finished = start("finished", replace(CONFIG, steps=2))
     finished.train(lambda progress: None)
