@@ -249,7 +249,8 @@ def _write(
     if needed > free:
         raise DatasetError(
             f"{path.parent}: {count} frames of {width}x{height} need {needed / 1e9:.1f} GB, but "
-            f"only {free / 1e9:.1f} GB are free: give another folder with --cache"
+            f"only {free / 1e9:.1f} GB are free: delete caches there that "
+            "no run uses any more, or give another folder with --cache"
         )
     path.mkdir()
     images, labels = (
