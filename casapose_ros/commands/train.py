@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 from casapose_ros.commands._training_data import (
     TrainingData,
-    check_held_out,
     open_frames,
-    print_problems,
-    rendered_data,
     shown_objects,
     training_sets,
-    validation_set,
 )
 from casapose_ros.commands._training_note import note_data
+from casapose_ros.commands._training_renders import rendered_data
 from casapose_ros.commands._training_start import TrainingStart, start_of
-from casapose_ros.errors import ConfigError, DatasetError
+from casapose_ros.commands._training_validation import (
+    check_held_out,
+    make_validator,
+    validation_set,
+)
+from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from casapose_ros.data.bop import BopDataset, BopFrame
     from casapose_ros.training.distribution import Hosts
     from casapose_ros.training.recipes import TrainingFile
 
@@ -200,7 +201,7 @@ def train(
     sets, held_out = training_sets(data), validation_set(data)
     start.check_shown(shown_objects(data, sets))
     check_held_out(data, sets, held_out)
-    validate = _validator(held_out, start)
+    validate = make_validator(held_out, start)
     with closing(open_frames(data, sets, objects, config)) as frames:
         make_folder(out)
         with locked(out / "run", wait=False) if hosts.index == 0 else nullcontext():
@@ -236,46 +237,6 @@ def preview(start: TrainingStart, data: TrainingData, path: Path) -> None:
     )
     write_image(path, batch_picture(inputs, targets)[..., ::-1])
     print(f"preview: {path}")
-
-
-def _validator(dataset: BopDataset, start: TrainingStart):
-    """Measures an estimator on the first frames of the held-out split.
-
-    Raises:
-        DatasetError: One of them cannot be read, and the data set is not to skip what is broken.
-    """
-    from casapose_ros.evaluation.datasets import load_references, read_frame
-    from casapose_ros.training.validation import validate
-
-    held_out = _readable_frames(dataset, start)
-    print_problems(dataset)
-    present = {truth.bop_id for frame in held_out for truth in frame.objects}
-    references = load_references(dataset.path, start.objects, present, start.folder)
-
-    def measure(estimator):
-        frames = (read_frame(frame, start.objects) for frame in held_out)
-        return validate(estimator, frames, references)
-
-    return measure
-
-
-def _readable_frames(dataset: BopDataset, start: TrainingStart) -> list[BopFrame]:
-    """As many as the settings say; each is read once, so that no validation stops the run."""
-    from casapose_ros.evaluation.datasets import read_frame
-
-    found = []
-    for frame in dataset:
-        try:
-            read_frame(frame, start.objects)
-        except DatasetError as error:
-            if not dataset.skip_broken:
-                raise
-            dataset.problems.append(str(error))
-            continue
-        found.append(frame)
-        if len(found) == start.config.validation_frames:
-            break
-    return found
 
 
 def _train(training) -> None:

@@ -102,7 +102,7 @@ def prepare(job: RenderJob, resume: bool) -> Plan:
     note = folder / RENDER_NOTE
     if folder.exists() and not resume:
         raise DatasetError(f"{folder} exists: give --resume to go on, or another folder")
-    _check_ours(job, folder, note)
+    check_begun(job)
     missing = job.missing()
     needed = len(missing) * bytes_per_frame(job)
     make_folder(job.writer.path)
@@ -114,6 +114,39 @@ def prepare(job: RenderJob, resume: bool) -> Plan:
         )
     write_json(note, job.describe())
     return Plan(missing, needed, free)
+
+
+def check_begun(job: RenderJob) -> None:
+    """Whether the job can go on with what is on the disk, if anything is.
+
+    Raises:
+        DatasetError: The split was rendered with other settings or not by this package, it has
+            more frames, or the data set has other objects.
+    """
+    folder = job.writer.path / job.writer.split
+    note = folder / RENDER_NOTE
+    if note.exists():
+        different = differences(
+            json.loads(note.read_text()), json.loads(json.dumps(job.describe()))
+        )
+        if different:
+            raise DatasetError(
+                f"{note}: begun with other settings ({'; '.join(different)}): "
+                "resume with the same, or render into another folder"
+            )
+    elif any(folder.glob("[0-9]*")):
+        raise DatasetError(
+            f"{folder} has scenes that 'casapose render' has not made: render into another folder"
+        )
+    written = job.writer.written()
+    if written and max(written) >= job.frames:
+        raise DatasetError(
+            f"{folder} has {len(written)} frames already, and {job.frames} are asked for: ask for "
+            "as many at least, or render into another folder"
+        )
+    models = job.writer.path / MODELS
+    if models.is_dir() and models.resolve() != job.objects.resolve():
+        check_same_objects(models, load_object_set(job.objects).objects)
 
 
 def bytes_per_frame(job: RenderJob) -> float:
@@ -246,29 +279,3 @@ def _next_result(results: multiprocessing.Queue, processes: list) -> CasaposeErr
             codes = [p.exitcode for p in processes]
             if any(code not in (None, 0) for code in codes):
                 raise RenderError(f"a render process died (exit codes {codes})") from None
-
-
-def _check_ours(job: RenderJob, folder: Path, note: Path) -> None:
-    """Nothing that others have made is written over or added to."""
-    if note.exists():
-        different = differences(
-            json.loads(note.read_text()), json.loads(json.dumps(job.describe()))
-        )
-        if different:
-            raise DatasetError(
-                f"{note}: begun with other settings ({'; '.join(different)}): "
-                "resume with the same, or render into another folder"
-            )
-    elif any(folder.glob("[0-9]*")):
-        raise DatasetError(
-            f"{folder} has scenes that 'casapose render' has not made: render into another folder"
-        )
-    written = job.writer.written()
-    if written and max(written) >= job.frames:
-        raise DatasetError(
-            f"{folder} has {len(written)} frames already, and {job.frames} are asked for: ask for "
-            "as many at least, or render into another folder"
-        )
-    models = job.writer.path / MODELS
-    if models.is_dir() and models.resolve() != job.objects.resolve():
-        check_same_objects(models, load_object_set(job.objects).objects)

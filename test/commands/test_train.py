@@ -14,14 +14,10 @@ from rendered import box_mesh, small_object_set
 
 from casapose_ros.cli import main
 from casapose_ros.commands import train as command
-from casapose_ros.commands._training_data import (
-    TrainingData,
-    shown_objects,
-    training_sets,
-    validation_set,
-)
+from casapose_ros.commands._training_data import TrainingData, shown_objects, training_sets
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart
+from casapose_ros.commands._training_validation import make_validator, validation_set
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.frame_window import WindowConfig
@@ -159,7 +155,7 @@ def test_frames_to_validate_on_are_read_before_the_training(arguments, tmp_path,
     shutil.rmtree(tmp_path / "more" / "models")
     dataset = BopDataset(tmp_path / "more", "test", skip_broken=True)
     start = TrainingStart(TrainConfig(validation_frames=2), (BOX,), tmp_path / "objects")
-    command._validator(dataset, start)
+    make_validator(dataset, start)
     assert f"skipped: {broken}" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import yaml
 from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
 
 from casapose_ros.cli import main
-from casapose_ros.commands import _training_data as command
+from casapose_ros.commands import _training_renders as command
 from casapose_ros.config import to_dict
 from casapose_ros.data import render_job
 
@@ -108,7 +108,8 @@ def test_other_data_beside_frames_on_the_fly_are_refused(folder, capsys):
     assert f"{folder / 'photos'} has a split train_pbr" in capsys.readouterr().err
 
 
-def test_what_others_have_made_is_not_added_to(folder, capsys):
+def test_what_others_have_made_is_not_added_to(folder, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_render", lambda *args: pytest.fail("too late"))
     (folder / "data" / "boxes" / "val" / "000000").mkdir(parents=True)
     assert preview(folder) == 2
     assert "val has scenes that 'casapose render' has not made" in capsys.readouterr().err
