@@ -2,7 +2,7 @@
 
 import pytest
 
-from casapose_ros.config import from_dict, to_dict
+from casapose_ros.config import differences, from_dict, to_dict
 from casapose_ros.errors import ConfigError
 from casapose_ros.settings import EstimatorConfig
 
@@ -32,3 +32,22 @@ def test_round_trip_through_plain_values():
 def test_wrong_values_say_what_is_right(wrong, message):
     with pytest.raises(ConfigError, match=message):
         from_dict(EstimatorConfig, wrong)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ({"a": 1, "b": {"c": [1, 2]}}, {"b": {"c": [1, 2]}, "a": 1}, []),
+        ({"b": {"c": [1, 2], "d": 1}}, {"b": {"c": [1, 3], "d": 1}}, ["b.c.1: 2 there, 3 here"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["a: [1] there, [1, 2] here"]),
+        ({"a": 1}, {"b": "x"}, ["a: 1 there, None here", "b: None there, 'x' here"]),
+        ({"a": {"b": 1}}, {"a": None}, ["a: {'b': 1} there, None here"]),
+    ],
+)
+def test_differences_are_named_where_they_are(before, now, expected):
+    assert differences(before, now) == expected
+
+
+def test_long_values_are_cut():
+    (told,) = differences({"a": "x" * 1000}, {"a": 1})
+    assert len(told) < 100 and "... there" in told

@@ -51,7 +51,7 @@ def check_held_out(data: TrainingData, sets: Sequence[TrainingSet], validation: 
     learned += [("the settings", json.loads(json.dumps(job.describe()))) for job in data.live]
     held_out = json.loads(path.read_text())
     for name, rendered in learned:
-        if all(held_out[key] == rendered[key] for key in ("seed", "objects", "config")):
+        if all(held_out.get(key) == rendered.get(key) for key in ("seed", "objects", "config")):
             raise DatasetError(
                 f"{path} and {name} have the same scenario and the same seed, {rendered['seed']}: "
                 "the network would be validated on what it learns; render one of them with another"
