@@ -202,6 +202,26 @@ def test_all_data_sets_are_learned_from_and_broken_parts_are_named(
     assert f"skipped: {broken}" in said and "1 broken frames or scenes were skipped" in said
 
 
+def test_a_set_as_blenderproc_writes_it(arguments, tmp_path, monkeypatch):
+    """JPEG images, masks of whole silhouettes, COCO's annotations, no models, no split ``val``."""
+    rng = np.random.default_rng(4)
+    for number in (0, 49):
+        made = BopFolder(tmp_path / f"{number}", (BOX,), [[(BOX, *random_pose(rng))]])
+        scene = tmp_path / "pbr" / "train_pbr" / f"{number:06d}"
+        scene.parent.mkdir(parents=True, exist_ok=True)
+        made.scene_path.rename(scene)
+        for image in list((scene / "rgb").iterdir()):
+            cv2.imwrite(str(image.with_suffix(".jpg")), cv2.imread(str(image)))
+            image.unlink()
+        shutil.copytree(scene / "mask_visib", scene / "mask")
+        (scene / "scene_gt_coco.json").write_text('{"annotations": []}')
+    (tmp_path / "pbr" / "val").mkdir()
+    scene.rename(tmp_path / "pbr" / "val" / scene.name)  # as the documentation says
+    monkeypatch.setattr("casapose_ros.training.loop.Run", lambda *args: pytest.skip("far enough"))
+    with pytest.raises(pytest.skip.Exception):
+        train(arguments, data=tmp_path / "pbr", split="train_pbr", validation_split="val")
+
+
 def test_which_sets_have_which_split(tmp_path):
     rng = np.random.default_rng(0)
     known = BopFolder(tmp_path / "a", (BOX,), [[(BOX, *random_pose(rng))]])

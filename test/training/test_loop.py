@@ -149,6 +149,8 @@ def test_loss_weights_follow_the_step(start):
     run = start("weights", replace(CONFIG, loss_weights=first, final_loss_weights=last))
     for step, expected in ((0, [1, 2, 0, 0]), (2, [0.5, 3, 0, 0]), (4, [0, 4, 0, 0])):
         np.testing.assert_allclose(run.trainer._weights(np.full(2, step, np.int32)), expected)
+    kept = start("kept", replace(CONFIG, loss_weights=first))
+    np.testing.assert_allclose(kept.trainer._weights(np.full(2, 3, np.int32)), [1, 2, 0, 0])
 
 
 def test_masks_but_no_poses_are_learned_from_further_instances(start, eager, cache):
