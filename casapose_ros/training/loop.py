@@ -164,7 +164,7 @@ class Run:
         self.trainer = Trainer(
             self.network,
             config.loss_weights,
-            config.final_loss_weights,
+            config.final_loss_weights or config.loss_weights,
             config.steps,
             self.frames.scale,
             config.auxiliary,

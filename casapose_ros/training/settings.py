@@ -40,7 +40,7 @@ class TrainConfig:
         warmup_steps: Steps from zero to the peak.
         weight_decay: Decoupled weight decay.
         loss_weights: At the start of the run.
-        final_loss_weights: At its end, reached linearly.
+        final_loss_weights: At its end, reached linearly; None keeps those of the start.
         auxiliary: Weight of the losses of a linear head on the encoder's last features.
         symmetric_targets: Learn symmetric objects' keypoints from the equivalent pose that is
             nearest to the estimate, instead of from the one that the data set names.
@@ -68,7 +68,7 @@ class TrainConfig:
     warmup_steps: int = 300
     weight_decay: float = 1e-4
     loss_weights: LossWeights = field(default_factory=LossWeights)
-    final_loss_weights: LossWeights = field(default_factory=LossWeights)
+    final_loss_weights: LossWeights | None = None
     auxiliary: float = 0.0
     symmetric_targets: bool = True
     ema_decay: float = 0.999

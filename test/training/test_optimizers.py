@@ -98,3 +98,15 @@ def test_average_follows_the_weights():
     kernel.assign(kernel * 0 + 2)
     mean.update(1000)
     np.testing.assert_allclose(average.encoder.conv0.kernel, 1.1, atol=1e-2)
+
+
+def test_weight_decay_of_muon_is_of_its_kernels_alone():
+    """Gammas of a normalisation and tables are no scale that a later layer takes out again."""
+    schedule = Schedule("step", 0.5, 0, 100)
+    optimizer = build_optimizer("muon", schedule, 0.1)
+    kernel, gamma = keras.Variable(np.ones((3, 3, 4, 8), "f")), keras.Variable(np.ones(8, "f"))
+    optimizer.build([kernel, gamma])
+    for _ in range(2):  # The rate is zero in the first step.
+        optimizer.apply([keras.ops.zeros(kernel.shape), keras.ops.zeros(gamma.shape)])
+    np.testing.assert_allclose(kernel, 0.95, rtol=1e-6)
+    np.testing.assert_allclose(gamma, 1.0)
