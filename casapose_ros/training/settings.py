@@ -38,7 +38,7 @@ class TrainConfig:
         learning_rate: Peak, reached after ``warmup_steps``.
         schedule: What follows: ``cosine`` to zero, or ``step``, halved three times (the paper's).
         warmup_steps: Steps from zero to the peak.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay: of Muon's kernels, with Adam of all weights.
         loss_weights: At the start of the run.
         final_loss_weights: At its end, reached linearly; None keeps those of the start.
         auxiliary: Weight of the losses of a linear head on the encoder's last features.
