@@ -41,7 +41,7 @@ def ablate(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "train", play_training)
     monkeypatch.setattr(
-        _training_start, "start_of", lambda config, objects: TrainingStart(config, OBJECTS)
+        _training_start, "start_of", lambda config, objects: TrainingStart(config, OBJECTS, objects)
     )
     monkeypatch.setattr(estimator, "FieldPredictor", lambda network: folder.predict)
     monkeypatch.setattr(estimator, "load_network", lambda bundle: None)
