@@ -66,4 +66,6 @@ def load_image(path: Path, mode: int, camera: CameraModel | None = None) -> np.n
 
 
 def _images_in(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    return {p.stem: p for p in folder.iterdir() if p.suffix.lower() in suffixes}
+    """Hidden files are what a writer that was killed leaves behind."""
+    found = (p for p in folder.iterdir() if not p.name.startswith("."))
+    return {p.stem: p for p in found if p.suffix.lower() in suffixes}

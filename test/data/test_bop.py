@@ -7,7 +7,7 @@ import pytest
 
 from casapose_ros.camera_file import load_camera
 from casapose_ros.data.bop import BopDataset, GroundTruth, read_scene
-from casapose_ros.data.bop_images import load_image
+from casapose_ros.data.bop_images import list_images, load_image
 from casapose_ros.data.bop_writer import BopWriter
 from casapose_ros.data.frames import LabelledFrame
 from casapose_ros.errors import DatasetError
@@ -162,6 +162,12 @@ def test_unfinished_frame_does_not_count(scene):
     writer = BopWriter(scene.parents[1], "test")
     (scene / "rgb" / "000002.png").write_bytes(b"")
     assert writer.written() == {0, 1}
+
+
+def test_what_a_killed_writer_left_is_no_image(scene):
+    known = list_images(scene)
+    (scene / "rgb" / ".part-77-000002.png").write_bytes(b"half")
+    assert list_images(scene) == known and len(known) == 2
 
 
 @pytest.mark.parametrize("name", ["scene_camera.json", "scene_gt.json"])
