@@ -4,7 +4,8 @@
 
 A mask is used twice: decoder 2 is guided by it, and its pixels speak for the object's keypoints.
 Every image is taken through the network with its own masks and with the true ones in either place.
-The difference is what better masks, or a decoder that is used to bad ones, could gain at most.
+The difference is what better masks, or a decoder that is used to bad ones, could gain at most. For
+data sets that show an object once per image.
 """
 
 from __future__ import annotations
