@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from casapose_ros.data.colours import vertex_colours
 from casapose_ros.data.meshes import Mesh
 
 DENSE_FACES = 3000
@@ -96,17 +97,6 @@ def colour_volume(mesh: Mesh) -> Volume:
         low=low,
         size=shape * voxel,
     )
-
-
-def vertex_colours(mesh: Mesh) -> np.ndarray:
-    """(V, 3) uint8 RGB at the vertices, looked up in the texture if there is one."""
-    if mesh.texture is None:
-        return mesh.colours
-    height, width = mesh.texture.shape[:2]
-    uv = mesh.uv % 1.0
-    rows = ((1 - uv[:, 1]) * height).astype(int).clip(0, height - 1)
-    columns = (uv[:, 0] * width).astype(int).clip(0, width - 1)
-    return mesh.texture[rows, columns]
 
 
 def without_colours(mesh: Mesh) -> Mesh:

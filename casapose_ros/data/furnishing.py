@@ -61,6 +61,9 @@ def _furniture(
     rng: np.random.Generator, config: SceneConfig, props: Props, repetitions: tuple[float, float]
 ) -> Material:
     shine = config.furniture_specular, config.furniture_shininess
+    # Scenarios without lookalikes draw no number: their frames stay what they were.
+    if config.lookalike_probability and rng.random() < config.lookalike_probability:
+        return any_material(rng, props.object_textures, *shine, repetitions, config.recolour)
     return any_material(rng, props.textures, *shine, repetitions)
 
 

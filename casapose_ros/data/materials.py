@@ -48,19 +48,24 @@ def object_recolouring(rng: np.random.Generator, config: RecolourConfig) -> np.n
     return recolouring(rng.uniform(*config.hue_deg), rng.uniform(*config.saturation), gain)
 
 
+def _any_recolouring(rng: np.random.Generator) -> np.ndarray:
+    return recolouring(
+        rng.uniform(-180, 180), 1.2 * rng.random() ** 1.5, rng.uniform(0.4, 1.2, 3) ** 0.5
+    )
+
+
 def any_material(
     rng: np.random.Generator,
     textures: Sequence[np.ndarray],
     specular: tuple[float, float],
     shininess: tuple[float, float],
     repetitions: tuple[float, float] = (0.25, 1.5),
+    recolour: RecolourConfig | None = None,
 ) -> Material:
-    """Any of the textures in any colours, at any place and size."""
+    """Any of the textures in any colours (or near its own), at any place and size."""
     return Material(
         texture=textures[rng.integers(len(textures))],
-        recolour=recolouring(
-            rng.uniform(-180, 180), 1.2 * rng.random() ** 1.5, rng.uniform(0.4, 1.2, 3) ** 0.5
-        ),
+        recolour=_any_recolouring(rng) if recolour is None else object_recolouring(rng, recolour),
         uv_scale=np.full(2, rng.uniform(*repetitions)),
         uv_offset=rng.uniform(0, 1, 2),
         specular=rng.uniform(*specular),

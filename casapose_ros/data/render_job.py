@@ -170,6 +170,8 @@ def iterate_frames(job: RenderJob, indices: Iterable[int]) -> Iterator[tuple[int
     loaded = load_bodies(load_object_set(job.objects), job.config.objects)
     bodies = [body for body, _ in loaded.values()]
     props = make_props(job.seed)
+    if job.config.lookalike_probability:
+        props = props.in_colours_of([mesh for _, mesh in loaded.values()], job.seed)
     meshes = props.shapes | {name: mesh for name, (_, mesh) in loaded.items()}
     camera = job.config.camera
     with Renderer(camera.width, camera.height, meshes) as renderer:

@@ -90,6 +90,8 @@ class SceneConfig:
         scattered_probability: How often a distractor is somewhere on the table instead of beside
             the objects.
         scatter_m: How far from the middle it then is.
+        lookalike_probability: How often a distractor, a sheet, the table or the background has the
+            colours of a known object, which is then to be told by its shape.
         sheet_count: Printed sheets that lie on the table, below all else.
         sheet_size_m: Their edges.
         table_size_m: Edges of the table; beyond it there is background.
@@ -123,6 +125,7 @@ class SceneConfig:
     distractor_size_m: tuple[float, float] = (0.02, 0.1)
     scattered_probability: float = 0.0
     scatter_m: tuple[float, float] = (0.2, 0.6)
+    lookalike_probability: float = 0.0
     sheet_count: tuple[int, int] = (0, 0)
     sheet_size_m: tuple[float, float] = (0.05, 0.35)
     table_size_m: tuple[float, float] = (0.8, 3.0)

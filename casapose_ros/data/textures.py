@@ -29,6 +29,14 @@ def random_texture(rng: np.random.Generator, size: int = 256) -> np.ndarray:
     return np.clip(image + grain[..., None] * rng.uniform(0, 60), 0, 255).astype(np.uint8)
 
 
+def two_toned(image: np.ndarray, dark: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """The same pattern between two colours ((3,) RGB, 0..255) instead of its own."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    low, high = np.percentile(grey, (2, 98))
+    weight = np.clip((grey - low) / max(high - low, 1), 0, 1)
+    return np.round(_mix(weight, np.float32(dark), np.float32(light))).astype(np.uint8)
+
+
 def noise(rng: np.random.Generator, size: int, octaves: int = 5, coarsest: int = 4) -> np.ndarray:
     """(size, size) float32 fractal noise in 0..1; ``coarsest`` cells across at first."""
     total = np.zeros((size, size), np.float32)

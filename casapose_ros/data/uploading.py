@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import moderngl
 import numpy as np
 
+from casapose_ros.data.colours import BARE_GREY
 from casapose_ros.data.detail import Volume, colour_volume, levels_of_detail
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.surfaces import is_closed
-
-BARE_GREY = 0.7
-"""Brightness of a mesh without texture and colours."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class SyntheticSource:
         self._bodies = [body for body, _ in bodies.values()]
         self._rng = np.random.default_rng(seed)
         self._props = make_props(seed)
+        if self._config.lookalike_probability:
+            self._props = self._props.in_colours_of([mesh for _, mesh in bodies.values()], seed)
         self._period = 1 / rate
         self._scene, self._seconds = self._new_scene(), 0.0
         self.camera = self._config.camera.model()

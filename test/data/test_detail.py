@@ -9,7 +9,8 @@ import trimesh
 from rendered import box_mesh, require_gl
 from scipy.spatial import cKDTree
 
-from casapose_ros.data.detail import coarsened, colour_volume, levels_of_detail, vertex_colours
+from casapose_ros.data.colours import vertex_colours
+from casapose_ros.data.detail import coarsened, colour_volume, levels_of_detail
 from casapose_ros.data.meshes import Mesh, load_mesh
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.stage import Instance, Material, Stage

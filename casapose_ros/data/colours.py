@@ -1,0 +1,37 @@
+"""The colours of a mesh, from its texture or its vertices."""
+
+from __future__ import annotations
+
+import numpy as np
+import trimesh
+
+from casapose_ros.data.meshes import Mesh
+
+BARE_GREY = 0.7
+"""Brightness of a mesh without texture and colours."""
+
+
+def vertex_colours(mesh: Mesh) -> np.ndarray:
+    """(V, 3) uint8 RGB at the vertices, looked up in the texture if there is one."""
+    return mesh.colours if mesh.texture is None else _looked_up(mesh.texture, mesh.uv)
+
+
+def surface_colours(rng: np.random.Generator, mesh: Mesh, count: int = 256) -> np.ndarray:
+    """(count, 3) uint8 RGB at random places of the surface, every part of it as likely."""
+    areas = trimesh.triangles.area(mesh.vertices[mesh.faces])
+    corners = mesh.faces[rng.choice(len(areas), count, p=areas / areas.sum())]
+    weights = rng.dirichlet((1, 1, 1), count)[..., None]
+    if mesh.texture is not None:
+        return _looked_up(mesh.texture, (weights * mesh.uv[corners]).sum(axis=1))
+    if mesh.colours is None:
+        return np.full((count, 3), round(255 * BARE_GREY), np.uint8)
+    return (weights * mesh.colours[corners]).sum(axis=1).round().astype(np.uint8)
+
+
+def _looked_up(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(n, 3) texels at (n, 2) texture coordinates."""
+    height, width = texture.shape[:2]
+    uv = uv % 1.0
+    rows = ((1 - uv[:, 1]) * height).astype(int).clip(0, height - 1)
+    columns = (uv[:, 0] * width).astype(int).clip(0, width - 1)
+    return texture[rows, columns]
