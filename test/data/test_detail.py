@@ -9,7 +9,6 @@ import trimesh
 from rendered import box_mesh, require_gl
 from scipy.spatial import cKDTree
 
-from casapose_ros.data.colours import vertex_colours
 from casapose_ros.data.detail import coarsened, colour_volume, levels_of_detail
 from casapose_ros.data.meshes import Mesh, load_mesh
 from casapose_ros.data.rendering import Renderer
@@ -83,14 +82,6 @@ def test_volume_has_the_colours_of_the_surface():
     seen = volume.colours[z, y, x, :3].astype(int)
     assert np.abs(seen - colours).max() < 8
     assert (volume.colours[..., 3] == 255).all()
-
-
-def test_colours_are_looked_up_in_a_texture():
-    texture = np.uint8([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 9, 9]]])
-    vertices = np.zeros((3, 3))
-    uv = np.array([(0.2, 0.8), (0.8, 0.8), (0.2, 0.2)])
-    mesh = Mesh(vertices, np.zeros((1, 3), np.int32), vertices, uv, texture)
-    assert vertex_colours(mesh).tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
 
 
 CAMERA = CameraModel(np.array([[570.0, 0, 319.5], [0, 570, 239.5], [0, 0, 1]]), 640, 480)
