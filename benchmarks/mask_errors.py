@@ -1,16 +1,19 @@
 """What a network's errors in its masks cost its keypoints.
 
     python benchmarks/mask_errors.py --model BUNDLE --data BOPDIR --split val
+    python benchmarks/mask_errors.py --model BUNDLE --data BOPDIR --split test --objects OBJECTS
 
 A mask is used twice: decoder 2 is guided by it, and its pixels speak for the object's keypoints.
 Every image is taken through the network with its own masks and with the true ones in either place.
 The difference is what better masks, or a decoder that is used to bad ones, could gain at most. For
-data sets that show an object once per image.
+data sets that show an object once per image. With --objects, true masks are drawn from the poses
+and the object set's meshes, for data sets without masks; what unknown things hide is in them, too.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,14 +21,16 @@ import numpy as np
 from keras import ops
 
 from casapose_ros.bundle import Bundle, load_bundle, load_network
-from casapose_ros.data.bop import BopDataset, BopFrame
+from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
+from casapose_ros.data.depth_rendering import DepthRenderer
 from casapose_ros.data.frame_cache import check_aspect, resize_frame
+from casapose_ros.data.meshes import load_object_set
 from casapose_ros.geometry import project, resize_camera
 from casapose_ros.keypoints.components import find_regions
 from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.network import CASAPose
 from casapose_ros.network.inference import normalise_image
-from casapose_ros.types import NUM_KEYPOINTS, Fields
+from casapose_ros.types import NUM_KEYPOINTS, CameraModel, Fields
 
 MASKS = ("own", "true")
 FAR = 50.0
@@ -36,12 +41,22 @@ def main() -> None:
     args = _arguments()
     bundle = load_bundle(args.model)
     network = load_network(bundle)
+    drawn = None if args.objects is None else DrawnMasks(args.objects)
     errors: dict[tuple[str, str], list[float]] = {(g, p): [] for g in MASKS for p in MASKS}
+    overlaps: list[np.ndarray] = []
     for frame in islice(BopDataset(args.data, args.split), args.limit):
-        for key, values in _errors(frame, bundle, network, args.min_visibility).items():
-            errors[key] += values
+        found, overlap = _errors(frame, bundle, network, args.min_visibility, drawn)
+        overlaps += overlap
+        for key, values in found.items():
+            errors[key] += values.tolist()
     count = len(errors["own", "own"])
-    print(f"{args.data.name}/{args.split}: {count} objects\n")
+    print(f"{args.data.name}/{args.split}: {count} objects")
+    both, own, true = np.array(overlaps).T
+    print(
+        f"own masks: mean IoU {np.mean(both / (own + true - both)):.2f}, "
+        f"{100 * both.sum() / true.sum():.0f} % of the objects' pixels, "
+        f"{100 * both.sum() / own.sum():.0f} % of their own pixels right\n"
+    )
     print("| decoder 2 is guided by | pixels that speak | found | median px | mean px |")
     print("|---|---|---:|---:|---:|")
     for (guide, pixels), values in errors.items():
@@ -57,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
     parser.add_argument("--data", type=Path, required=True, metavar="BOPDIR")
     parser.add_argument("--split", default="val", help="(%(default)s)")
+    parser.add_argument("--objects", type=Path, metavar="OBJECTS", help="to draw true masks from")
     parser.add_argument("--limit", type=int, default=100, help="images (%(default)s)")
     parser.add_argument(
         "--min-visibility", type=float, default=0.1, help="of the objects (%(default)s)"
@@ -64,22 +80,50 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class DrawnMasks:
+    """Visible masks as the poses and meshes of a data set's objects have them.
+
+    Args:
+        objects: Folder of the object set.
+    """
+
+    def __init__(self, objects: Path) -> None:
+        object_set = load_object_set(objects)
+        self._names = {obj.bop_id: obj.name for obj in object_set.objects}
+        self._renderer = DepthRenderer({o.name: object_set.mesh(o) for o in object_set.objects})
+
+    def draw(self, truths: Sequence[GroundTruth], camera: CameraModel) -> list[np.ndarray]:
+        """(H, W) bool masks, each without the pixels where another object is nearer."""
+        depths = np.stack(
+            [
+                self._renderer.render(self._names[t.bop_id], t.R_cam_obj, t.t_cam_obj, camera)
+                for t in truths
+            ]
+        )
+        depths[depths == 0] = np.inf
+        nearest = depths.min(axis=0)
+        return [np.isfinite(depth) & (depth == nearest) for depth in depths]
+
+
 def _errors(
-    frame: BopFrame, bundle: Bundle, network: CASAPose, min_visibility: float
-) -> dict[tuple[str, str], list[float]]:
-    """Keypoint errors by guide and by pixels, px; NaN where an object has too few pixels."""
+    frame: BopFrame,
+    bundle: Bundle,
+    network: CASAPose,
+    min_visibility: float,
+    drawn: DrawnMasks | None,
+) -> tuple[dict[tuple[str, str], np.ndarray], list[np.ndarray]]:
+    """Keypoint errors by guide and by pixels, px, and the overlap of every object's masks."""
     size = bundle.input_size
     check_aspect(frame.camera, size, str(frame.image_path))
     objects = {obj.bop_id: obj for obj in bundle.objects}
     known = [index for index, truth in enumerate(frame.objects) if truth.bop_id in objects]
     truths = [frame.objects[index] for index in known]
+    masks = map(frame.load_mask, known) if drawn is None else drawn.draw(truths, frame.camera)
     classes = {bop_id: obj.class_id for bop_id, obj in objects.items()}
-    image, true = resize_frame(
-        frame.load_image(), truths, map(frame.load_mask, known), classes, size
-    )
+    image, true = resize_frame(frame.load_image(), truths, masks, classes, size)
     camera = resize_camera(frame.camera, *size)
     expected = {
-        truth.bop_id: project(
+        classes[truth.bop_id]: project(
             objects[truth.bop_id].keypoints, truth.R_cam_obj, truth.t_cam_obj, camera
         )
         for truth in truths
@@ -87,21 +131,32 @@ def _errors(
     }
     taps = network.encode(normalise_image(image[None]), training=False)
     outputs = {"own": _decode(network, taps), "true": _decode(network, taps, true)}
-    masks = {"own": outputs["own"][0].argmax(axis=-1).astype(np.uint8), "true": true}
+    labels = {"own": outputs["own"][0].argmax(axis=-1).astype(np.uint8), "true": true}
     scale = frame.camera.width / size[0]
-    errors = {}
-    for guide, pixels in ((g, p) for g in MASKS for p in MASKS):
-        fields = Fields(*outputs[guide], masks[pixels])
-        found = {
-            k.class_id: k.points for k in regress_keypoints(fields, find_regions(masks[pixels]))
-        }
-        errors[guide, pixels] = [
-            scale * np.linalg.norm(found[classes[i]] - points, axis=1).mean()
-            if classes[i] in found
-            else np.nan
-            for i, points in expected.items()
+    errors = {
+        (g, p): scale * _distances(Fields(*outputs[g], labels[p]), expected)
+        for g in MASKS
+        for p in MASKS
+    }
+    return errors, [_overlap(labels["own"] == c, true == c) for c in expected]
+
+
+def _distances(fields: Fields, expected: dict[int, np.ndarray]) -> np.ndarray:
+    """(n,) mean distance of an object's keypoints, px; NaN where it has too few pixels."""
+    regressed = regress_keypoints(fields, find_regions(fields.labels))
+    found = {k.class_id: k.points for k in regressed}
+    missing = np.full((NUM_KEYPOINTS, 2), np.nan)
+    return np.array(
+        [
+            np.linalg.norm(found.get(class_id, missing) - points, axis=1).mean()
+            for class_id, points in expected.items()
         ]
-    return errors
+    )
+
+
+def _overlap(own: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(3,) pixels in both masks, in the own one, in the true one."""
+    return np.array([np.count_nonzero(mask) for mask in (own & true, own, true)])
 
 
 def _decode(network: CASAPose, taps, guide: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
