@@ -15,6 +15,10 @@ from casapose_ros.types import CameraModel, Symmetries
 
 PIXEL_CENTRE = 0.5
 """Offset from OpenCV's pixel coordinates to this package's, in px."""
+UNDISTORTION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-9)
+"""OpenCV's usual five iterations leave half a pixel at the corners of a strong barrel lens."""
+ROUND_TRIP = 0.01
+"""px within which distorting an undistorted point has to lead back to it."""
 MAX_SKEW = 0.01
 """How far R^T R of a rotation may be from the identity: one printed with three digits passes."""
 
@@ -57,16 +61,25 @@ def project(
 
 
 def undistort_pixels(pixels: np.ndarray, camera: CameraModel) -> np.ndarray:
-    """Move (N, 2) px of a distorted image to where a pinhole camera with the same K sees them."""
+    """Move (N, 2) px of a distorted image to where a pinhole camera with the same K sees them.
+
+    NaN where there is no such place: beyond the angle up to which the distortion's model holds.
+    """
     pixels = np.asarray(pixels, dtype=np.float64)
     if not camera.is_distorted:
         return pixels
     points = (pixels - PIXEL_CENTRE).reshape(-1, 1, 2)
     if camera.distortion_model == "equidistant":
-        straight = cv2.fisheye.undistortPoints(points, camera.K, camera.distortion, P=camera.K)
+        rays = cv2.fisheye.undistortPoints(points, camera.K, camera.distortion)
     else:
-        straight = cv2.undistortPoints(points, camera.K, camera.distortion, P=camera.K)
-    return straight.reshape(-1, 2) + PIXEL_CENTRE
+        rays = cv2.undistortPointsIter(
+            points, camera.K, camera.distortion, None, None, UNDISTORTION
+        )
+    rays = np.concatenate([rays.reshape(-1, 2), np.ones((len(rays), 1))], axis=1)
+    straight = rays @ camera.K[:2].T + PIXEL_CENTRE
+    back = project(rays, np.eye(3), np.zeros(3), camera)
+    straight[~(np.linalg.norm(back - pixels, axis=1) < ROUND_TRIP)] = np.nan
+    return straight
 
 
 def resize_camera(camera: CameraModel, width: int, height: int) -> CameraModel:

@@ -11,21 +11,23 @@ BARE_GREY = 0.7
 """Brightness of a mesh without texture and colours."""
 
 
-def vertex_colours(mesh: Mesh) -> np.ndarray:
-    """(V, 3) uint8 RGB at the vertices, looked up in the texture if there is one."""
-    return mesh.colours if mesh.texture is None else _looked_up(mesh.texture, mesh.uv)
+def surface_colours(
+    rng: np.random.Generator, mesh: Mesh, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random places of the surface, every part of it as likely, and their colours.
 
-
-def surface_colours(rng: np.random.Generator, mesh: Mesh, count: int = 256) -> np.ndarray:
-    """(count, 3) uint8 RGB at random places of the surface, every part of it as likely."""
+    Returns:
+        (count, 3) metres and (count, 3) uint8 RGB.
+    """
     areas = trimesh.triangles.area(mesh.vertices[mesh.faces])
     corners = mesh.faces[rng.choice(len(areas), count, p=areas / areas.sum())]
     weights = rng.dirichlet((1, 1, 1), count)[..., None]
+    points = (weights * mesh.vertices[corners]).sum(axis=1)
     if mesh.texture is not None:
-        return _looked_up(mesh.texture, (weights * mesh.uv[corners]).sum(axis=1))
+        return points, _looked_up(mesh.texture, (weights * mesh.uv[corners]).sum(axis=1))
     if mesh.colours is None:
-        return np.full((count, 3), round(255 * BARE_GREY), np.uint8)
-    return (weights * mesh.colours[corners]).sum(axis=1).round().astype(np.uint8)
+        return points, np.full((count, 3), round(255 * BARE_GREY), np.uint8)
+    return points, (weights * mesh.colours[corners]).sum(axis=1).round().astype(np.uint8)
 
 
 def _looked_up(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -8,12 +8,13 @@ which would go with the vertices, are kept in a grid round the surface instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import trimesh
 from scipy.ndimage import uniform_filter
 
-from casapose_ros.data.colours import vertex_colours
+from casapose_ros.data.colours import surface_colours
 from casapose_ros.data.meshes import Mesh
 
 DENSE_FACES = 3000
@@ -29,6 +30,8 @@ VOXELS = 112
 MIN_VOXEL_M = 0.001
 SPREAD_VOXELS = 3
 """How far colours reach from the surface."""
+SAMPLES_PER_VOXEL = 4
+"""Colours are looked up at so many places of a surface as large as a voxel's side."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +67,37 @@ def levels_of_detail(mesh: Mesh) -> list[tuple[float, Mesh]]:
 
 
 def coarsened(mesh: Mesh, cell: float) -> Mesh:
-    """One vertex per cell of the given edge (metres) and side of the surface; no colours."""
-    cluster = _clusters(mesh, cell)
+    """One place per cell of the given edge (metres) and side of the surface; no colours.
+
+    Vertices at one place stay together, or the surface would gape along hard edges and the seams of
+    textures; they keep normals of their own.
+    """
+    _, welded = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
+    welded = welded.reshape(-1)
+    normals = _sums(welded, mesh.normals, welded.max() + 1)[welded]
+    cluster = _numbered(_cells(mesh.vertices.round(6), cell), _half_axes(normals))
     count = cluster.max() + 1
     weights = np.bincount(cluster, minlength=count)
     mean = _sums(cluster, mesh.vertices, count) / weights[:, None]
-    normals = _sums(cluster, mesh.normals, count)
+    places = mean + np.clip(_towards_planes(mesh, cluster, mean), -cell, cell)
+    corner = _numbered(cluster[:, None], _half_axes(mesh.normals))
+    vertices = np.zeros((corner.max() + 1, 3))
+    vertices[corner] = places[cluster]
+    normals = _sums(corner, mesh.normals, len(vertices))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    vertices = mean + np.clip(_towards_planes(mesh, cluster, mean), -cell, cell)
-    faces = cluster[mesh.faces]
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
+    a, b, c = cluster[mesh.faces].T
+    faces = corner[mesh.faces][(a != b) & (b != c) & (c != a)]
     return Mesh(vertices, faces.astype(np.int32), normals)
 
 
 def colour_volume(mesh: Mesh) -> Volume:
-    """Colours of a dense mesh, from its vertex colours or its texture, in a grid."""
-    colours = vertex_colours(mesh).astype(np.float64)
-    points = np.concatenate([mesh.vertices, mesh.vertices[mesh.faces].mean(axis=1)])
-    colours = np.concatenate([colours, colours[mesh.faces].mean(axis=1)])
-    low, high = points.min(axis=0), points.max(axis=0)
+    """Colours of a mesh, from its vertex colours or its texture, in a grid."""
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     voxel = max((high - low).max() / VOXELS, MIN_VOXEL_M)
+    count = int(
+        SAMPLES_PER_VOXEL * trimesh.triangles.area(mesh.vertices[mesh.faces]).sum() / voxel**2
+    )
+    points, colours = surface_colours(np.random.default_rng(0), mesh, max(count, 1))
     low = low - SPREAD_VOXELS * voxel
     shape = np.ceil((high - low) / voxel).astype(int) + SPREAD_VOXELS
     index = np.ravel_multi_index(tuple(((points - low) / voxel).astype(int).T), shape)
@@ -99,22 +112,31 @@ def colour_volume(mesh: Mesh) -> Volume:
     )
 
 
-def without_colours(mesh: Mesh) -> Mesh:
-    """The bare surface."""
-    return replace(mesh, uv=None, texture=None, colours=None)
+def median_edge(mesh: Mesh) -> float:
+    """Median length of the triangles' edges, metres."""
+    corners = mesh.vertices[mesh.faces]
+    return float(np.median(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)))
 
 
-def _clusters(mesh: Mesh, cell: float) -> np.ndarray:
-    """(V,) number of each vertex's cluster: same cell, and normals along the same half axis.
+def _cells(points: np.ndarray, cell: float) -> np.ndarray:
+    """(N, 3) number of the cell along each axis in which a point lies."""
+    return np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
 
-    Without the second, the two sides of a thin wall would fall together.
+
+def _half_axes(normals: np.ndarray) -> np.ndarray:
+    """(N, 1) which of the six half axes a normal is nearest to.
+
+    Without this, the two sides of a thin wall would fall into one cell.
     """
-    keys = np.floor((mesh.vertices - mesh.vertices.min(axis=0)) / cell).astype(np.int64)
-    axis = np.abs(mesh.normals).argmax(axis=1)
-    positive = mesh.normals[np.arange(len(axis)), axis] > 0
-    sizes = (*(keys.max(axis=0) + 1), 6)
-    key = np.ravel_multi_index((*keys.T, 2 * axis + positive), sizes)
-    return np.unique(key, return_inverse=True)[1].reshape(-1)
+    axis = np.abs(normals).argmax(axis=1)
+    return (2 * axis + (normals[np.arange(len(axis)), axis] > 0))[:, None]
+
+
+def _numbered(*columns: np.ndarray) -> np.ndarray:
+    """(N,) the same number for the same row of (N, k) columns."""
+    keys = np.hstack(columns)
+    flat = np.ravel_multi_index(tuple(keys.T), tuple(keys.max(axis=0) + 1))
+    return np.unique(flat, return_inverse=True)[1].reshape(-1)
 
 
 def _towards_planes(mesh: Mesh, cluster: np.ndarray, mean: np.ndarray) -> np.ndarray:

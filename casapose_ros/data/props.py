@@ -22,6 +22,8 @@ TEXTURES, TEXTURE_PX = 64, 512
 SHAPES = 48
 OBJECT_TEXTURES = 48
 """In the known objects' colours, as many for each of them; at least one."""
+OBJECT_COLOURS = 256
+"""Places of an object whose colours are looked at."""
 USUAL_SIZE_M = 0.12
 """Edge of the cube that a shape fills in a scene, as far as the density of points goes."""
 
@@ -45,7 +47,7 @@ class Props:
     def in_colours_of(self, objects: Sequence[Mesh], seed: int) -> Props:
         """The same props with textures in the objects' colours, which the seed chooses."""
         rng = np.random.default_rng([seed, 0xC010])
-        colours = [surface_colours(rng, mesh) for mesh in objects]
+        colours = [surface_colours(rng, mesh, OBJECT_COLOURS)[1] for mesh in objects]
         painted = [
             two_toned(self.textures[rng.integers(len(self.textures))], *rng.choice(seen, 2))
             for _ in range(max(OBJECT_TEXTURES // len(colours), 1))

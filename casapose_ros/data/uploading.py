@@ -9,7 +9,7 @@ import moderngl
 import numpy as np
 
 from casapose_ros.data.colours import BARE_GREY
-from casapose_ros.data.detail import Volume, colour_volume, levels_of_detail
+from casapose_ros.data.detail import Volume, colour_volume, levels_of_detail, median_edge
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.surfaces import is_closed
 
@@ -96,8 +96,9 @@ def upload_body(
     if len(levels) > 1 and (mesh.texture is not None or mesh.colours is not None):
         volume = colour_volume(mesh)
         volume_texture = upload_volume(context, volume)
-        # Vertices are no closer than voxels, but a texture is sharper.
-        grain = 0.0 if mesh.texture is None else volume.voxel
+        # A texture is sharper than the volume, vertex colours are if their triangles are smaller.
+        sharper = mesh.texture is not None or median_edge(mesh) < volume.voxel
+        grain = volume.voxel if sharper else 0.0
     closed = is_closed(mesh)
     uploaded = tuple((cell, upload_mesh(context, programs, m, closed)) for cell, m in levels)
     return UploadedBody(uploaded, texture, volume, volume_texture, grain)

@@ -29,6 +29,9 @@ MAX_ERROR = 12.0
 
 CONFIDENCE = 0.9999
 
+SAMPLE = 5
+"""Points of a RANSAC sample: OpenCV takes so few without looking whether they agree."""
+
 FLAT = 1e-12
 """Of a covariance: determinant over the product of its variances, below which it says nothing."""
 
@@ -74,8 +77,8 @@ def solve_pnp(
         weighted: Whether keypoints count by their covariances.
 
     Returns:
-        The pose; None where fewer than four keypoints are valid, where no four of them agree on
-        a pose, or where none puts the object in front of the camera.
+        The pose; None where fewer than four keypoints are valid, where too few of them agree on
+        a pose (four of five, else five), or where none puts the object in front of the camera.
     """
     pixels, covariances = undistort(keypoints, camera)
     used = keypoints.valid & np.isfinite(pixels).all(axis=1) & _usable(covariances)
@@ -94,6 +97,8 @@ def solve_pnp(
     errors = np.linalg.norm(residuals, axis=1)
     inliers = used.copy()
     inliers[used] = errors < max_error
+    if len(points) <= SAMPLE and np.count_nonzero(inliers) < MIN_POINTS:
+        return None
     return PnPSolution(*pose, covariance, inliers, float(np.sqrt(np.mean(errors**2))))
 
 

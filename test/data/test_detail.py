@@ -9,10 +9,12 @@ import trimesh
 from rendered import box_mesh, require_gl
 from scipy.spatial import cKDTree
 
-from casapose_ros.data.detail import coarsened, colour_volume, levels_of_detail
+from casapose_ros.data.colours import surface_colours
+from casapose_ros.data.detail import Volume, coarsened, colour_volume, levels_of_detail
 from casapose_ros.data.meshes import Mesh, load_mesh
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.stage import Instance, Material, Stage
+from casapose_ros.data.surfaces import is_closed
 from casapose_ros.types import CameraModel
 
 
@@ -59,6 +61,35 @@ def test_corners_of_a_box_stay():
     assert off.max() < 0.0015 and np.percentile(off, 95) < 0.0005
 
 
+def split(mesh: Mesh) -> Mesh:
+    """Every triangle with vertices and flat normals of its own, as STL files have them."""
+    vertices = mesh.vertices[mesh.faces].reshape(-1, 3)
+    faces = np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
+    normals = np.repeat(trimesh.Trimesh(mesh.vertices, mesh.faces).face_normals, 3, axis=0)
+    return Mesh(vertices, faces, normals)
+
+
+@pytest.mark.parametrize("cell", [0.0045, 0.01])
+@pytest.mark.parametrize(
+    "surface",
+    [
+        trimesh.creation.box((0.1, 0.08, 0.06)).subdivide_to_size(0.002),
+        trimesh.creation.cylinder(0.03, 0.08, sections=64).subdivide_to_size(0.003),
+    ],
+    ids=["box", "cylinder"],
+)
+def test_hard_edges_do_not_gape(surface, cell):
+    mesh = split(scanned(surface))
+    coarse = coarsened(mesh, cell)
+    assert is_closed(mesh) and is_closed(coarse)
+    assert len(coarse.faces) < 0.6 * len(mesh.faces)
+    shape = trimesh.Trimesh(coarse.vertices, coarse.faces, process=False)
+    assert shape.volume == pytest.approx(surface.volume, rel=0.01)
+    # Edges stay sharp: normals are those of the faces, not of their mean.
+    sharp = np.abs(coarse.normals @ np.array([0.0, 0.0, 1.0]))
+    assert np.mean((sharp < 0.1) | (sharp > 0.99)) > 0.99
+
+
 def test_thin_wall_keeps_two_sides():
     wall = scanned(trimesh.creation.box((0.1, 0.1, 0.002)).subdivide_to_size(0.003))
     coarse = coarsened(wall, 0.01)
@@ -73,15 +104,34 @@ def test_simple_meshes_have_one_level():
     assert cells[0] == 0 and len(cells) >= 3 and cells == sorted(cells)
 
 
+def colours_in(volume: Volume, points: np.ndarray) -> np.ndarray:
+    """(N, 3) what the volume has at points of the surface."""
+    place = (points - volume.low) / volume.size * volume.colours.shape[2::-1]
+    x, y, z = np.floor(place).astype(int).T
+    return volume.colours[z, y, x, :3].astype(int)
+
+
 def test_volume_has_the_colours_of_the_surface():
     mesh = ball()
     colours = (127 + 2000 * mesh.vertices).astype(np.uint8)
     volume = colour_volume(scanned(trimesh.Trimesh(mesh.vertices, mesh.faces), colours))
-    place = (mesh.vertices - volume.low) / volume.size * volume.colours.shape[2::-1]
-    x, y, z = np.floor(place).astype(int).T
-    seen = volume.colours[z, y, x, :3].astype(int)
-    assert np.abs(seen - colours).max() < 8
+    assert np.abs(colours_in(volume, mesh.vertices) - colours).max() < 8
     assert (volume.colours[..., 3] == 255).all()
+
+
+def test_volume_has_the_colours_of_large_triangles_too():
+    """Twelve triangles, far larger than voxels: one by its vertices, one by its texture."""
+    box = box_mesh((0.2, 0.2, 0.2), (200, 100, 50))
+    uv = 0.5 + 0.49 * box.vertices[:, :2] / 0.1
+    halves = np.zeros((64, 64, 3), np.uint8)
+    halves[:, 32:] = (200, 100, 50)
+    textured = replace(box, colours=None, uv=uv, texture=halves)
+    points, _ = surface_colours(np.random.default_rng(1), box, 2000)
+    assert np.all(colours_in(colour_volume(box), points) == (200, 100, 50))
+    right = points[:, 0] > 0
+    clear = np.abs(points[:, 0]) > 0.005
+    seen = colours_in(colour_volume(textured), points)
+    assert np.all(seen[clear & right] == (200, 100, 50)) and np.all(seen[clear & ~right] == 0)
 
 
 CAMERA = CameraModel(np.array([[570.0, 0, 319.5], [0, 570, 239.5], [0, 0, 1]]), 640, 480)

@@ -7,7 +7,7 @@ import pytest
 from rendered import SMALL_SCENES, box_mesh, require_gl, small_object_set, small_props
 
 from casapose_ros.data.bop_writer import BopWriter
-from casapose_ros.data.colours import surface_colours, vertex_colours
+from casapose_ros.data.colours import surface_colours
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.render_job import RenderJob, iterate_frames
 from casapose_ros.data.scenes import load_bodies, sample_scene
@@ -18,11 +18,15 @@ CROWDED = replace(SMALL_SCENES, distractor_count=(3, 3), sheet_count=(2, 2))
 
 
 def test_colours_are_looked_up_in_a_texture():
+    """Three triangles side by side, each of one texel; v points up, rows down."""
     texture = np.uint8([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 9, 9]]])
-    vertices = np.zeros((3, 3))
-    uv = np.array([(0.2, 0.8), (0.8, 0.8), (0.2, 0.2)])
-    mesh = Mesh(vertices, np.zeros((1, 3), np.int32), vertices, uv, texture)
-    assert vertex_colours(mesh).tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+    corner = np.array([(0, 0, 0), (0.9, 0, 0), (0, 1, 0)])
+    vertices = np.concatenate([corner + (i, 0, 0) for i in range(3)])
+    uv = np.repeat([(0.2, 0.8), (0.8, 0.8), (0.2, -0.8)], 3, axis=0)
+    mesh = Mesh(vertices, np.arange(9, dtype=np.int32).reshape(3, 3), vertices, uv, texture)
+    points, colours = surface_colours(np.random.default_rng(0), mesh, 100)
+    expected = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)])[points[:, 0].astype(int)]
+    assert np.array_equal(colours, expected)
 
 
 def test_colours_are_as_frequent_as_their_share_of_the_surface():
@@ -35,11 +39,12 @@ def test_colours_are_as_frequent_as_their_share_of_the_surface():
     uv = np.repeat([(0.25, 0.5), (0.75, 0.5)], 3, axis=0)
     textured = Mesh(vertices, faces, normals, uv, np.uint8([[red, blue]]))
     for mesh in (plain, textured):
-        seen = surface_colours(np.random.default_rng(0), mesh, 2000)
+        points, seen = surface_colours(np.random.default_rng(0), mesh, 2000)
+        assert np.array_equal((seen == red).all(axis=1), points[:, 0] < 4)
         share = (seen == red).all(axis=1).mean()
         assert share == pytest.approx(0.75, abs=0.03)
         assert (seen == blue).all(axis=1).mean() == pytest.approx(1 - share)
-    bare = surface_colours(np.random.default_rng(0), replace(plain, colours=None), 5)
+    _, bare = surface_colours(np.random.default_rng(0), replace(plain, colours=None), 5)
     assert np.ptp(bare) == 0
 
 

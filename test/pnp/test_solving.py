@@ -24,6 +24,13 @@ WIDE = CameraModel(
     np.array([0.01, 0, 0, 0]),
     "equidistant",
 )
+BARREL = CameraModel(
+    np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]),
+    640,
+    480,
+    np.array([-0.3, 0.06, 0, 0, 0]),
+    "plumb_bob",
+)
 BOTH_WAYS = pytest.mark.parametrize("weighted", [True, False], ids=["weighted", "iterative"])
 
 
@@ -65,6 +72,30 @@ def test_known_poses_come_back(camera, seed, weighted):
     assert solution.inliers.all() and solution.reprojection_error < 1e-2
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_known_poses_come_back_from_the_corner_of_a_barrel_lens(seed):
+    rng = np.random.default_rng(seed)
+    R, t = random_pose(rng, near=0.5, far=0.6, spread=0)
+    t[:2] = (0.42, 0.3) * rng.choice((-1, 1), 2)
+    points = geometry.project(OBJECT.keypoints, R, t, BARREL)
+    assert np.abs(points - (320, 240)).max(axis=0).min() > 130
+    angle, distance = errors(solve_pnp(OBJECT.keypoints, keypoints_at(points), BARREL), R, t)
+    assert angle < 0.01 and distance < 0.1
+
+
+def test_points_that_no_ray_leads_to_are_not_used():
+    """Beyond some radius the polynomial of a barrel lens turns back: nothing is seen there."""
+    camera = CameraModel(BARREL.K, 640, 480, np.array([-0.3, 0, 0, 0, 0]), "plumb_bob")
+    R, t = random_pose(np.random.default_rng(0))
+    points = geometry.project(OBJECT.keypoints, R, t, camera)
+    points[4] = (640, 0)
+    assert np.isnan(geometry.undistort_pixels(points, camera)[4]).all()
+    solution = solve_pnp(OBJECT.keypoints, keypoints_at(points), camera)
+    assert np.array_equal(solution.inliers, np.arange(9) != 4)
+    angle, distance = errors(solution, R, t)
+    assert angle < 0.01 and distance < 0.1
+
+
 @BOTH_WAYS
 @pytest.mark.parametrize("hidden", range(6))
 def test_four_points_are_enough_and_three_are_none(hidden, weighted):
@@ -104,6 +135,16 @@ def test_points_that_agree_on_nothing_are_no_pose_or_a_bad_one():
         points = rng.uniform(0, 480, size=(9, 2))
         solution = solve_pnp(OBJECT.keypoints, keypoints_at(points), CAMERA)
         assert solution is None or solution.reprojection_error > 12
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_few_points_that_agree_on_nothing_are_no_pose(count, weighted):
+    rng = np.random.default_rng(30)
+    for _ in range(30):
+        keypoints = keypoints_at(rng.uniform(0, 480, size=(9, 2)), np.arange(9) < count)
+        solution = solve_pnp(OBJECT.keypoints, keypoints, CAMERA, weighted=weighted)
+        assert solution is None or solution.inliers.sum() >= 4
 
 
 @BOTH_WAYS
