@@ -232,7 +232,7 @@ def _references_of_set(
     path: Path, objects: Sequence[ObjectModel], present: set[str]
 ) -> dict[str, Reference]:
     from casapose_ros.data.meshes import load_object_set
-    from casapose_ros.evaluation.datasets import SAME_DIAMETER
+    from casapose_ros.data.models_info import check_same
     from casapose_ros.evaluation.matching import Reference
 
     object_set = load_object_set(path)
@@ -244,12 +244,8 @@ def _references_of_set(
             references[obj.name] = Reference(obj, obj.keypoints)
         elif found is None:
             raise DatasetError(f"{path}: no {obj.name} in this object set, which the bags show")
-        elif abs(found.diameter - obj.diameter) > SAME_DIAMETER * obj.diameter:
-            raise DatasetError(
-                f"{path}: {obj.name} is {found.diameter:.4f} m across, the model's "
-                f"{obj.diameter:.4f} m: not the same object"
-            )
         else:
+            check_same(path, found, obj, "the trained model")
             references[obj.name] = Reference(obj, object_set.mesh(found).vertices)
     return references
 

@@ -7,6 +7,9 @@ scans: with these in their place, the model's poses are the data set's.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,15 +30,19 @@ FOLDERS = ("models_aligned", "models_eval", "models")
 """Where in a data set an object set may lie; the first is for sets beside BOP's own meshes."""
 SAME_POINT = 1e-4
 """Metres; keypoints farther apart are other keypoints."""
+ABSENT = 1_000_000
+"""BOP ids from here on are no data set's."""
 
 
 def for_scans_of(dataset: Path, method: Method) -> Method:
     """The method with its objects as the data set's scans have them; as it is for other data sets.
 
+    Objects without a scan there count as absent, whatever else the data set calls by their number.
+
     Raises:
         DatasetError: The data set's scans were aligned to other meshes than the model's.
     """
-    from casapose_ros.objects import read_objects
+    from casapose_ros.objects import objects_to_json, read_objects
 
     folders = [dataset / name for name in FOLDERS if (dataset / name / "objects.json").is_file()]
     for folder in folders:
@@ -43,7 +50,8 @@ def for_scans_of(dataset: Path, method: Method) -> Method:
         if any(scan.T_reference_obj is not None for scan in scans.values()):
             objects = _as_scanned(method.objects, scans, folder)
             load = partial(_load, method.load, objects)
-            settings = {**method.settings, "scans": folder.name}
+            digest = hashlib.sha256(json.dumps(objects_to_json(objects)).encode()).hexdigest()
+            settings = {**method.settings, "scans": folder.name, "scans_sha256": digest}
             return replace(method, objects=objects, load=load, settings=settings)
     return method
 
@@ -51,27 +59,25 @@ def for_scans_of(dataset: Path, method: Method) -> Method:
 def _as_scanned(
     known: Sequence[ObjectModel], scans: dict[str, ObjectModel], folder: Path
 ) -> tuple[ObjectModel, ...]:
-    taken = {scan.bop_id for scan in scans.values()}
-    free = max([*taken, *(obj.bop_id for obj in known)]) + 1
+    free = itertools.count(ABSENT)
     objects = []
     for obj in known:
         if obj.name in scans:
             _check_points(obj, scans[obj.name], folder)
             objects.append(replace(scans[obj.name], class_id=obj.class_id))
-        elif obj.bop_id in taken:
-            # The data set doesn't have it, and calls another object by its number.
-            objects.append(replace(obj, bop_id=free))
-            free += 1
         else:
-            objects.append(obj)
+            objects.append(replace(obj, bop_id=next(free)))
     return tuple(objects)
 
 
 def _check_points(known: ObjectModel, scan: ObjectModel, folder: Path) -> None:
-    """The scan's keypoints, led back to the reference's frame, have to be the model's."""
+    """The scan's keypoints have to be the model's: in the scan's frame, or in the reference's."""
     T = np.eye(4) if scan.T_reference_obj is None else scan.T_reference_obj
-    points = scan.keypoints @ T[:3, :3].T + T[:3, 3]
-    distance = np.linalg.norm(points - known.keypoints, axis=1).max()
+    in_reference = scan.keypoints @ T[:3, :3].T + T[:3, 3]
+    distance = min(
+        np.linalg.norm(points - known.keypoints, axis=1).max()
+        for points in (scan.keypoints, in_reference)
+    )
     if distance > SAME_POINT:
         raise DatasetError(
             f"{folder}: {known.name} was not aligned to the model's mesh, its keypoints are up to "

@@ -9,13 +9,10 @@ import numpy as np
 
 from casapose_ros.data.bop import BopDataset, BopFrame
 from casapose_ros.data.bop_images import list_images
-from casapose_ros.data.models_info import MODELS_INFO, ModelInfo, read_models_info
+from casapose_ros.data.models_info import MODELS_INFO, check_same, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.geometry import are_poses
 from casapose_ros.types import ObjectModel
-
-TOLERANCE = 0.05
-"""Difference of size or place up to which two models may be one object, of its diameter."""
 
 
 def check_fit(path: Path, frames: Iterable[BopFrame], objects: Sequence[ObjectModel]) -> None:
@@ -38,7 +35,7 @@ def check_fit(path: Path, frames: Iterable[BopFrame], objects: Sequence[ObjectMo
     infos = read_models_info(info_path) if info_path.is_file() else {}
     for model in objects:
         if model.bop_id in present and model.bop_id in infos:
-            _check_same(info_path, infos[model.bop_id], model)
+            check_same(info_path, infos[model.bop_id], model, "the object set")
 
 
 def check_same_objects(path: Path, objects: Sequence[ObjectModel]) -> None:
@@ -59,23 +56,7 @@ def check_same_objects(path: Path, objects: Sequence[ObjectModel]) -> None:
                 f"{path} has the BOP ids {sorted(infos)} and no {model.bop_id} ({model.name}): "
                 "render into another folder"
             )
-        _check_same(path / MODELS_INFO, infos[model.bop_id], model)
-
-
-def _check_same(path: Path, info: ModelInfo, model: ObjectModel) -> None:
-    if abs(info.diameter - model.diameter) > TOLERANCE * info.diameter:
-        raise DatasetError(
-            f"{path}: object {model.bop_id} is {info.diameter:.4f} m across, the object "
-            f"set's {model.name!r} with this id {model.diameter:.4f} m: not the same object"
-        )
-    apart = np.abs([info.box_min - model.box_min, info.box_max - model.box_max]).max()
-    if apart > TOLERANCE * info.diameter:
-        raise DatasetError(
-            f"{path}: the box of object {model.bop_id} begins at {_metres(info.box_min)}, "
-            f"that of the object set's {model.name!r} with this id at "
-            f"{_metres(model.box_min)}: another origin, or another mesh; make the object set "
-            "from this data set's models, or align it with 'casapose objects --align-to'"
-        )
+        check_same(path / MODELS_INFO, infos[model.bop_id], model, "the object set")
 
 
 def find_bad_poses(frames: Sequence[BopFrame], objects: Sequence[ObjectModel]) -> dict[int, str]:
@@ -118,7 +99,3 @@ def check_complete(dataset: BopDataset, frames: Sequence[BopFrame]) -> None:
             if not dataset.skip_broken:
                 raise DatasetError(f"{problem}; --skip-broken leaves such images out")
             dataset.problems.append(problem)
-
-
-def _metres(point: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:.4f}" for value in point) + ") m"

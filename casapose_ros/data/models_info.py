@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from casapose_ros.errors import MeshError
+from casapose_ros.errors import DatasetError, MeshError
 from casapose_ros.types import ObjectModel, Symmetries
 
 MM = 1000.0
 MODELS_INFO = "models_info.json"
+SAME_OBJECT = 0.05
+"""Difference of size or place up to which two models may be one object, of its diameter."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,33 @@ def read_models_info(path: str | Path) -> dict[int, ModelInfo]:
         raise MeshError(f"{path}: an entry lacks {error}") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise MeshError(f"{path}: not a BOP models_info.json: {error}") from error
+
+
+def check_same(path: Path, info: ModelInfo | ObjectModel, obj: ObjectModel, owner: str) -> None:
+    """Whether a model of a data set is an object that someone else has by the same id.
+
+    Args:
+        path: Where the data set's models are described.
+        info: The data set's.
+        obj: The other's.
+        owner: Whose that is.
+
+    Raises:
+        DatasetError: It has another size, or another place in its own frame.
+    """
+    if abs(info.diameter - obj.diameter) > SAME_OBJECT * info.diameter:
+        raise DatasetError(
+            f"{path}: object {obj.bop_id} is {info.diameter:.4f} m across, {obj.name!r}, which "
+            f"{owner} has by this id, {obj.diameter:.4f} m: not the same object"
+        )
+    apart = np.abs([info.box_min - obj.box_min, info.box_max - obj.box_max]).max()
+    if apart > SAME_OBJECT * info.diameter:
+        raise DatasetError(
+            f"{path}: the box of object {obj.bop_id} begins at {_metres(info.box_min)}, that of "
+            f"{obj.name!r}, which {owner} has by this id, at {_metres(obj.box_min)}: another "
+            "origin, or another mesh; two scans of one object are brought together by 'casapose "
+            "objects --align-to', see docs/training.md"
+        )
 
 
 def write_models_info(path: str | Path, objects: Sequence[ObjectModel]) -> None:
@@ -103,3 +132,7 @@ def _entry(obj: ObjectModel) -> dict[str, Any]:
             for axis, offset in obj.symmetries.continuous
         ]
     return entry
+
+
+def _metres(point: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:.4f}" for value in point) + ") m"

@@ -11,7 +11,7 @@ import numpy as np
 
 from casapose_ros.data.bop import BopFrame
 from casapose_ros.data.meshes import load_mesh, mesh_file_name
-from casapose_ros.data.models_info import MODELS_INFO, ModelInfo, read_models_info
+from casapose_ros.data.models_info import MODELS_INFO, ModelInfo, check_same, read_models_info
 from casapose_ros.errors import DatasetError
 from casapose_ros.evaluation.judging import Frame
 from casapose_ros.evaluation.matching import Reference, TrueObject
@@ -21,8 +21,6 @@ from casapose_ros.types import NUM_KEYPOINTS, ObjectModel
 
 MODEL_FOLDERS = ("models_eval", "models")
 """Where BOP keeps meshes; those for evaluation have evenly spread vertices."""
-SAME_DIAMETER = 0.05
-"""Relative difference up to which two diameters may belong to one object."""
 
 
 @dataclass(frozen=True)
@@ -267,11 +265,7 @@ def _reference(folder: Path, obj: ObjectModel, info: ModelInfo | None) -> Refere
     """An object with the data set's size, symmetries and vertices."""
     if info is None:
         raise DatasetError(f"{folder / 'models_info.json'}: no entry for object {obj.bop_id}")
-    if abs(info.diameter - obj.diameter) > SAME_DIAMETER * info.diameter:
-        raise DatasetError(
-            f"{folder}: object {obj.bop_id} is {info.diameter:.4f} m across, the model's "
-            f"{obj.name} with this id {obj.diameter:.4f} m: not the same object"
-        )
+    check_same(folder / MODELS_INFO, info, obj, "the trained model")
     mesh = load_mesh(folder / mesh_file_name(obj.bop_id), "mm")
     model = replace(obj, diameter=info.diameter, symmetries=info.symmetries)
     return Reference(model, mesh.vertices)
