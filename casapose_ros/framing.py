@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from casapose_ros.errors import ConfigError
+from casapose_ros.geometry import resize_image
 from casapose_ros.types import STRIDE, Fields, Keypoints
 
 REFERENCE_AREA = 640 * 480
@@ -58,9 +58,7 @@ class Framing:
     def to_network(self, image: np.ndarray) -> np.ndarray:
         """Scale and pad an (H, W, 3) uint8 image to the network's input."""
         if self.content_size != self.image_size:
-            shrinks = self.content_size[0] < self.image_size[0]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            image = cv2.resize(image, self.content_size, interpolation=method)
+            image = resize_image(image, self.content_size)
         (width, height), (padded_width, padded_height) = self.content_size, self.input_size
         if (padded_width, padded_height) == (width, height):
             return image

@@ -82,6 +82,12 @@ def undistort_pixels(pixels: np.ndarray, camera: CameraModel) -> np.ndarray:
     return straight
 
 
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An (H, W, 3) uint8 image at (width, height): means of what is left out, or interpolated."""
+    shrinks = size[0] < image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
 def resize_camera(camera: CameraModel, width: int, height: int) -> CameraModel:
     """The camera that sees the same image resized to ``width`` x ``height``.
 

@@ -98,7 +98,8 @@ class BopFrame:
                 "is it a colour image?"
             )
         # Float32 millimetres, as the benchmark's own tools read it; float64 metres keep them.
-        return depth.astype(np.float32) * np.float32(self.depth_scale) / np.float64(MM_PER_M)
+        millimetres = depth.astype(np.float32) * np.float32(self.depth_scale)
+        return millimetres.astype(np.float64) / MM_PER_M
 
     def load_mask(self, index: int) -> np.ndarray:
         """(H, W) bool, visible pixels of ``objects[index]``."""

@@ -19,10 +19,10 @@ from casapose_ros.data.fitting import check_complete, check_fit, find_bad_poses
 from casapose_ros.data.targets import OTHER_INSTANCE, KeypointTargets, main_instances
 from casapose_ros.errors import DatasetError
 from casapose_ros.files import locked, make_folder, replacing
-from casapose_ros.geometry import resize_camera
+from casapose_ros.geometry import resize_camera, resize_image
 from casapose_ros.types import CameraModel, ObjectModel
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 PROBLEMS = "problems.json"
 """Frames that could not be read; written last, so that it also says that the cache is whole."""
 BYTES_PER_PIXEL = 4
@@ -202,7 +202,7 @@ def resize_frame(
             other = 0 if main[truth.bop_id] == index else OTHER_INSTANCE
             labels[mask] = classes[truth.bop_id] + other
     return (
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+        resize_image(image, size),
         cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
     )
 
@@ -230,7 +230,10 @@ def _key(
 def _state(path: Path | None, root: Path) -> tuple[str, int, int] | None:
     if path is None:
         return None
-    state = os.stat(path)
+    try:
+        state = os.stat(path)
+    except OSError:  # a link to nowhere; reading the frame says so
+        return None
     return path.relative_to(root).as_posix(), state.st_mtime_ns, state.st_size
 
 

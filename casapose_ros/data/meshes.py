@@ -21,7 +21,7 @@ from trimesh.visual import ColorVisuals
 from casapose_ros.data.models_info import MODELS_INFO, read_models_info
 from casapose_ros.errors import MeshError
 from casapose_ros.keypoints.sampling import sample_keypoints
-from casapose_ros.objects import read_objects
+from casapose_ros.objects import objects_from_json, objects_to_json, read_objects
 from casapose_ros.types import ObjectModel
 
 METRES_PER_UNIT = {"mm": 0.001, "cm": 0.01, "m": 1.0}
@@ -101,6 +101,8 @@ def load_mesh(path: str | Path, unit: str) -> Mesh:
     loaded = _read(path)
     if not len(loaded.faces):
         raise MeshError(f"{path}: no faces; a point cloud must be meshed first")
+    if len(np.unique(loaded.faces)) < len(loaded.vertices):
+        loaded.remove_unreferenced_vertices()  # left behind by editing: no part of the surface
     vertices = np.asarray(loaded.vertices, dtype=np.float64) * METRES_PER_UNIT[unit]
     if not np.all(np.isfinite(vertices)):
         bad = int(np.sum(~np.isfinite(vertices).all(axis=1)))
@@ -142,6 +144,22 @@ def load_object_set(path: str | Path) -> ObjectSet:
         if not (path / mesh_file_name(obj.bop_id)).is_file():
             raise MeshError(f"{path}: {mesh_file_name(obj.bop_id)} of {obj.name} is missing")
     return ObjectSet(path, objects)
+
+
+def keypoints_of(vertices: np.ndarray, where: str) -> np.ndarray:
+    """An object's keypoints, (9, 3) metres; see :mod:`~casapose_ros.keypoints.sampling`.
+
+    Args:
+        vertices: (V, 3) metres.
+        where: What to call the mesh in a message.
+
+    Raises:
+        MeshError: It has too few vertices.
+    """
+    try:
+        return sample_keypoints(vertices)
+    except MeshError as error:
+        raise MeshError(f"{where}: {error}; subdivide its faces") from error
 
 
 def largest_distance(points: np.ndarray) -> float:
@@ -191,14 +209,15 @@ def _bop_objects(path: Path) -> tuple[ObjectModel, ...]:
                 name=mesh_path.stem,
                 class_id=class_id,
                 bop_id=bop_id,
-                keypoints=sample_keypoints(load_mesh(mesh_path, "mm").vertices),
+                keypoints=keypoints_of(load_mesh(mesh_path, "mm").vertices, str(mesh_path)),
                 diameter=info.diameter,
                 box_min=info.box_min,
                 box_max=info.box_max,
                 symmetries=info.symmetries,
             )
         )
-    return tuple(objects)
+    # The checks of an object set's own file.
+    return objects_from_json(objects_to_json(objects), str(path / MODELS_INFO))
 
 
 def _read(path: Path) -> trimesh.Trimesh:

@@ -17,6 +17,7 @@ from casapose_ros.data.meshes import (
     MESH_SUFFIXES,
     Mesh,
     ObjectSet,
+    keypoints_of,
     largest_distance,
     load_mesh,
     mesh_file_name,
@@ -30,7 +31,6 @@ from casapose_ros.data.models_info import (
 )
 from casapose_ros.data.ply import write_ply
 from casapose_ros.errors import ConfigError, MeshError
-from casapose_ros.keypoints.sampling import sample_keypoints
 from casapose_ros.objects import write_objects
 from casapose_ros.types import ObjectModel, Symmetries
 
@@ -162,7 +162,7 @@ def describe_object(
         name=name,
         class_id=class_id,
         bop_id=bop_id,
-        keypoints=sample_keypoints(vertices),
+        keypoints=keypoints_of(vertices, name),
         diameter=largest_distance(vertices),
         box_min=vertices.min(axis=0),
         box_max=vertices.max(axis=0),
@@ -220,6 +220,11 @@ def _mesh_files(mesh_dir: Path, out_dir: Path) -> tuple[list[Path], dict[int, Mo
         raise MeshError(f"{mesh_dir}: no such folder")
     if out_dir.resolve() == mesh_dir.resolve():
         raise ConfigError(f"{out_dir}: the object set would overwrite the meshes it is made from")
+    if (out_dir / MODELS_INFO).is_file() and not (out_dir / "objects.json").is_file():
+        raise ConfigError(
+            f"{out_dir} has models that 'casapose objects' has not made and would overwrite: give "
+            "another folder"
+        )
     files = sorted(f for f in mesh_dir.iterdir() if f.suffix.lower() in MESH_SUFFIXES)
     if not files:
         raise MeshError(f"{mesh_dir}: no mesh files ({', '.join(MESH_SUFFIXES)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -29,7 +30,7 @@ def present_classes(labels: np.ndarray) -> np.ndarray:
 def main_instances(truths: Sequence[GroundTruth]) -> dict[int, int]:
     """Which instance of each object has the keypoints to learn: the one of which most is visible.
 
-    Where the data set does not say how much that is, the nearest.
+    Where the data set does not say how much that is, the nearest in front of the camera.
 
     Returns:
         Indices into ``truths`` by BOP id.
@@ -43,7 +44,8 @@ def main_instances(truths: Sequence[GroundTruth]) -> dict[int, int]:
 
 
 def _prominence(truth: GroundTruth) -> tuple[float, float]:
-    return truth.px_count_visib or 0, -truth.t_cam_obj[2]
+    distance = truth.t_cam_obj[2]
+    return truth.px_count_visib or 0, -distance if distance > 0 else -math.inf
 
 
 class KeypointTargets:

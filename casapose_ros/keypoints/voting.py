@@ -85,6 +85,8 @@ def vote_keypoints(
         for k in range(NUM_KEYPOINTS):
             directions = unit_vectors(vectors[k][:, members])
             voters[k, members] = consensus(local, directions, rng, config)
+    # Nor do vectors that are not a number, which no weight would remove.
+    vectors = np.where(voters[:, None], vectors, 0)
     return solve_keypoints(fields, regions, vectors, voters)
 
 

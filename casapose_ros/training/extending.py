@@ -189,7 +189,16 @@ def _check_network(bundle: Bundle, config: TrainConfig) -> None:
 
 
 def _same_object(known: ObjectModel, given: ObjectModel, where: str) -> ObjectModel:
-    """The object as the set gives it, with the keypoints and the class id that the model knows."""
+    """The object as the set gives it, with the keypoints that the model knows.
+
+    Those of a scan that was aligned to the model's are the same points of the object, in a frame of
+    their own, which is that of the poses to learn from: they stay.
+    """
+    T = given.T_reference_obj
+    if T is not None:
+        in_reference = given.keypoints @ T[:3, :3].T + T[:3, 3]
+        if np.linalg.norm(known.keypoints - in_reference, axis=1).max() <= SAME_POINT:
+            return given
     distance = np.linalg.norm(known.keypoints - given.keypoints, axis=1).max()
     if distance > SAME_POINT:
         raise ConfigError(

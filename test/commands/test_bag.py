@@ -241,7 +241,7 @@ def test_meshes_must_be_those_of_the_model(folder, work):
     for file in (folder.path.parent / "set").iterdir():
         shutil.copy(file, work / "set")
     write_objects(work / "set" / "objects.json", (box_object(1, (0.3, 0.2, 0.1)),))
-    with pytest.raises(DatasetError, match="object 11 is 0.3742 m across, .box1.*0.1562 m: not the same"):
+    with pytest.raises(DatasetError, match="11 is 0.3742 m across, .box1.*0.1562 m: not the same"):
         measure(folder, ["run"], work / "set")
     write_objects(work / "set" / "objects.json", (box_object(1),))
     with pytest.raises(DatasetError, match="no box2 in this object set"):

@@ -43,7 +43,8 @@ def test_what_nothing_tells_apart_is_said_and_turned_least(rng):
     assert found.ties == len(symmetries_of(solid).discrete) + 1
     equivalent = [np.eye(4), *symmetries_of(solid).discrete]
     errors = [largest_error(found.T_reference_obj, S @ T, reference) for S in equivalent]
-    assert min(errors) < (0.3, 0.2)
+    millimetres, degrees = min(errors)
+    assert millimetres < 0.3 and degrees < 0.2
     angles = [np.trace((S @ T)[:3, :3]) for S in equivalent]
     assert np.argmin([millimetres for millimetres, _ in errors]) == np.argmax(angles)
 

@@ -7,7 +7,12 @@ import pytest
 from exact_fields import CAMERA, box_object, random_pose
 
 from casapose_ros.data.bop import GroundTruth
-from casapose_ros.data.targets import CONTINUOUS_STEPS, KeypointTargets, present_classes
+from casapose_ros.data.targets import (
+    CONTINUOUS_STEPS,
+    KeypointTargets,
+    main_instances,
+    present_classes,
+)
 from casapose_ros.errors import ConfigError
 from casapose_ros.geometry import project
 from casapose_ros.types import Symmetries
@@ -65,3 +70,11 @@ def test_more_objects_than_labels_can_tell_apart():
 def test_present_classes():
     assert present_classes(np.uint8([[0, 3], [1, 3]])).tolist() == [1, 3]
     assert present_classes(np.zeros((2, 2), np.uint8)).tolist() == []
+
+
+def test_without_visibilities_the_nearest_in_front_of_the_camera_is_the_main_instance():
+    def truth(z, px=None):
+        return GroundTruth(7, np.eye(3), np.array([0, 0, z]), px_count_visib=px)
+
+    assert main_instances([truth(0.9), truth(0.5), truth(-0.2)]) == {7: 1}
+    assert main_instances([truth(0.9, 50), truth(0.5, 10)]) == {7: 0}

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,32 @@ def test_a_truncated_file_is_a_mesh_error(tmp_path):
         load_mesh(tmp_path / "cube.ply", "m")
 
 
+def test_vertices_without_a_face_are_no_part_of_the_object(tmp_path):
+    """One far away that an editor left behind; colours stay with their vertices."""
+    cube = box()
+    points = np.vstack([[0.4, 0, 0], cube.vertices])
+    colours = np.full((9, 4), 255, np.uint8)
+    colours[1:, 0] = np.arange(8)
+    trimesh.Trimesh(points, cube.faces + 1, vertex_colors=colours, process=False).export(
+        tmp_path / "cube.ply"
+    )
+    mesh = load_mesh(tmp_path / "cube.ply", "m")
+    assert len(mesh.vertices) == 8 and mesh.diameter == pytest.approx(EDGE * np.sqrt(3))
+    assert np.allclose(np.linalg.norm(mesh.normals, axis=1), 1)
+    for vertex, colour in zip(cube.vertices, range(8), strict=True):
+        found = np.argmin(np.linalg.norm(mesh.vertices - vertex, axis=1))
+        assert mesh.colours[found, 0] == colour
+
+
+def test_too_few_vertices_for_keypoints_name_the_object(tmp_path):
+    corners = 0.1 * np.array([(x, y, z) for x, y in ((0, 0), (1, 0), (0, 1)) for z in (0, 1)])
+    wedge = trimesh.convex.convex_hull(corners)
+    (tmp_path / "cad").mkdir()
+    wedge.export(tmp_path / "cad" / "wedge.ply")
+    with pytest.raises(MeshError, match="wedge: the mesh has 6 distinct.*subdivide its faces"):
+        build_object_set(tmp_path / "cad", tmp_path / "set", "m")
+
+
 def test_missing_and_foreign_files_are_mesh_errors(tmp_path):
     with pytest.raises(MeshError, match="no such mesh file"):
         load_mesh(tmp_path / "cube.ply", "m")
@@ -333,6 +360,27 @@ def test_a_mesh_that_contradicts_its_models_info_is_an_error(tmp_path):
     write_object_set(tmp_path / "bop", [obj], [mesh])
     with pytest.raises(MeshError, match=r"diameter is 0\.1732 m, models_info\.json says 0\.1905 m"):
         build_object_set(tmp_path / "bop", tmp_path / "out", "mm")
+
+
+def test_a_bop_folder_with_a_symmetry_that_is_none_is_an_error(tmp_path):
+    write_ply(tmp_path / "obj_000004.ply", cube_mesh(tmp_path))
+    mirrored = {
+        "diameter": 173.2,
+        "symmetries_discrete": [np.diag([-1.0, 1, 1, 1]).ravel().tolist()],
+    }
+    low = {f"min_{axis}": -50 for axis in "xyz"} | {f"size_{axis}": 100 for axis in "xyz"}
+    (tmp_path / "models_info.json").write_text(json.dumps({"4": mirrored | low}))
+    with pytest.raises(ConfigError, match="models_info.json.*obj_000004.*symmetr"):
+        load_object_set(tmp_path)
+
+
+def test_an_object_set_is_not_written_over_other_models(tmp_path):
+    (tmp_path / "cad").mkdir()
+    box().export(tmp_path / "cad" / "cube.ply")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "models_info.json").write_text("{}")
+    with pytest.raises(ConfigError, match="models has models that 'casapose objects' has not made"):
+        build_object_set(tmp_path / "cad", tmp_path / "models", "m")
 
 
 def test_an_object_set_is_not_written_over_its_meshes(tmp_path):

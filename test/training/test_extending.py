@@ -206,6 +206,18 @@ def test_a_trained_model_goes_on_with_what_it_knows(bundle):
     assert names_of(unnamed.objects) == names_of(start.objects)
 
 
+def test_a_trained_model_goes_on_with_aligned_scans_of_what_it_knows(bundle):
+    """The network finds the same points; their coordinates are those of the scan's frame."""
+    T = np.array([[0, -1, 0, 0.1], [1, 0, 0, 0], [0, 0, 1, -0.05], [0, 0, 0, 1.0]])
+    own = (KNOWN[0].keypoints - T[:3, 3]) @ T[:3, :3]
+    scan = replace(KNOWN[0], keypoints=own, T_reference_obj=T)
+    start = continue_bundle(bundle, (scan, KNOWN[1]), SMALL, "objects")
+    assert np.array_equal(start.objects[0].keypoints, own)
+    other = replace(scan, keypoints=own + [0, 0, 0.01])
+    with pytest.raises(ConfigError, match="box1 has other keypoints than the model knows"):
+        continue_bundle(bundle, (other, KNOWN[1]), SMALL, "objects")
+
+
 @pytest.mark.parametrize(
     ("objects", "names", "message"),
     [
