@@ -6,6 +6,7 @@ Metres everywhere. Reading is strict: a wrong or missing entry is named together
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -73,6 +74,12 @@ def objects_to_json(objects: Sequence[ObjectModel]) -> list[dict[str, Any]]:
     return [_entry(obj) for obj in objects]
 
 
+def objects_digest(objects: Sequence[ObjectModel]) -> str:
+    """The same for objects that are the same to 0.01 mm: a set may be made anew elsewhere."""
+    values = json.dumps(_rounded(objects_to_json(objects)))
+    return hashlib.sha256(values.encode() + b"\n").hexdigest()[:16]
+
+
 def objects_from_json(entries: Any, where: str = "objects") -> tuple[ObjectModel, ...]:
     """Read object descriptions back from plain values.
 
@@ -100,6 +107,14 @@ def objects_from_json(entries: Any, where: str = "objects") -> tuple[ObjectModel
     if class_ids != list(range(1, len(objects) + 1)):
         raise ConfigError(f"{where}: class ids must be 1..{len(objects)}, got {class_ids}")
     return tuple(objects)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 5) + 0.0 if isinstance(value, float) else value
 
 
 def _entry(obj: ObjectModel) -> dict[str, Any]:

@@ -7,9 +7,7 @@ scans: with these in their place, the model's poses are the data set's.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -42,7 +40,7 @@ def for_scans_of(dataset: Path, method: Method) -> Method:
     Raises:
         DatasetError: The data set's scans were aligned to other meshes than the model's.
     """
-    from casapose_ros.objects import objects_to_json, read_objects
+    from casapose_ros.objects import objects_digest, read_objects
 
     folders = [dataset / name for name in FOLDERS if (dataset / name / "objects.json").is_file()]
     for folder in folders:
@@ -50,8 +48,8 @@ def for_scans_of(dataset: Path, method: Method) -> Method:
         if any(scan.T_reference_obj is not None for scan in scans.values()):
             objects = _as_scanned(method.objects, scans, folder)
             load = partial(_load, method.load, objects)
-            digest = hashlib.sha256(json.dumps(objects_to_json(objects)).encode()).hexdigest()
-            settings = {**method.settings, "scans": folder.name, "scans_sha256": digest}
+            scans = {"scans": folder.name, "scan_objects": objects_digest(objects)}
+            settings = {**method.settings, **scans}
             return replace(method, objects=objects, load=load, settings=settings)
     return method
 

@@ -71,10 +71,10 @@ def _describe(
     """What stays the same when data sets are copied, or rendered anew elsewhere."""
     from casapose_ros.config import to_dict
     from casapose_ros.data.bop import RENDER_NOTE
-    from casapose_ros.objects import objects_to_json
+    from casapose_ros.objects import objects_digest
 
     known = {
-        "objects": _digest([_rounded(objects_to_json(start.objects))]),
+        "objects": objects_digest(start.objects),
         "trained_model": start.trained.sha256[:16] if start.trained else None,
     }
     if data.live:
@@ -104,15 +104,6 @@ def _poses(frame: BopFrame) -> list[Any]:
     truths = [(t.bop_id, t.R_cam_obj.tolist(), t.t_cam_obj.tolist()) for t in frame.objects]
     main = sorted(main_instances(frame.objects).values())
     return [frame.scene_id, frame.image_id, frame.camera.K.tolist(), truths, main]
-
-
-def _rounded(value: Any) -> Any:
-    """To 0.01 mm: an object set may be made anew on another machine."""
-    if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    return round(value, 5) + 0.0 if isinstance(value, float) else value
 
 
 def _digest(values: Iterable[Any]) -> str:

@@ -51,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
     for name in ("frames", "jobs"):
         if getattr(args, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, got {getattr(args, name)}")
+    if args.seed < 0:
+        raise ConfigError(f"--seed must not be negative, got {args.seed}")
+    if args.contact_sheet and args.contact_sheet.suffix.lower() not in (".png", ".jpg"):
+        raise ConfigError(f"--contact-sheet: expected a .png or .jpg, got {args.contact_sheet}")
     if (args.out is None) == (args.contact_sheet is None):
         raise ConfigError("give --out for a data set, or --contact-sheet for one picture")
     jpg = args.format == "jpg" if args.format else not args.split.startswith("test")

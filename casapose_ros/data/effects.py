@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.ranges import check_ranges
+from casapose_ros.errors import ConfigError
 
 NOISE_TABLE = 1 << 21
 """Normal numbers that are drawn once; each picture uses a stretch of them."""
@@ -65,6 +66,8 @@ class EffectsConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if not 0 <= self.vignette[0] <= self.vignette[1] <= 1:
+            raise ConfigError(f"vignette: expected 0 to 1, got {self.vignette}")
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,6 @@ class Photograph:
 
     image: np.ndarray
     jpeg: bytes | None = None
-
-
-def settle(config: EffectsConfig, rng: np.random.Generator) -> EffectsConfig:
-    """One camera's settings: every range drawn once, so that a video does not flicker."""
-    drawn = {}
-    for name, value in vars(config).items():
-        if name.endswith("probability"):
-            drawn[name] = float(rng.random() < value)
-        elif name == "jpeg_quality":
-            drawn[name] = (int(rng.integers(value[0], value[1] + 1)),) * 2
-        else:
-            drawn[name] = (float(rng.uniform(*value)),) * 2
-    return EffectsConfig(**drawn)
 
 
 def photograph(image: np.ndarray, config: EffectsConfig, rng: np.random.Generator) -> Photograph:
@@ -153,7 +143,7 @@ def expose(image: np.ndarray, gain: np.ndarray, vignette: float) -> np.ndarray:
 
 
 def metered_gain(image: np.ndarray) -> float:
-    """Factor on linear light that brings the mean grey level to the middle, within four stops."""
+    """Factor on linear light that brings the mean grey to the middle, by two stops at most."""
     mean = max(float(np.mean(cv2.mean(image)[:3])), 1.0)
     return float(np.clip((MIDDLE_GREY / mean) ** 2, 1 / 4, 4))
 

@@ -101,6 +101,7 @@ class Floor:
 
     def _draw_light(self, stage: Stage, to_clip: np.ndarray, maps: ShadowMaps) -> None:
         self._light_target.use()
+        self._light_target.clear()  # of the last frame's light, where this one has no floor
         self._context.enable_only(moderngl.NOTHING)
         maps.use()
         self.light_program["shininess"] = stage.floor[0].material.shininess

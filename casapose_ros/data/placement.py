@@ -24,6 +24,8 @@ TURNS = 6
 """Orientations that are tried for an object before giving up."""
 PLACES = 12
 """Places that are tried with each orientation."""
+ROUNDING = 1e-9
+"""Metres or degrees by which a value may miss a range."""
 ON_FLOOR_M = 0.001
 MANNERS = ("standing", "leaning", "stacked", "floating")
 """Ways to be in a scene, in the order in which objects are placed."""
@@ -245,11 +247,15 @@ def _in_range(R: np.ndarray, origin: np.ndarray, config: SceneConfig, eye: np.nd
     azimuth, _ = azimuth_and_elevation(R.T @ to_eye)
     _, elevation = azimuth_and_elevation(to_eye)
     upright = R[2, 2] > 1 - 1e-9
-    return bool(
-        config.distance_m[0] <= np.linalg.norm(to_eye) <= config.distance_m[1]
-        and config.elevation_deg[0] <= np.degrees(elevation) <= config.elevation_deg[1]
-        and (not upright or config.azimuth_deg[0] <= np.degrees(azimuth) <= config.azimuth_deg[1])
+    return (
+        _within(np.linalg.norm(to_eye), config.distance_m)
+        and _within(np.degrees(elevation), config.elevation_deg)
+        and (not upright or _within(np.degrees(azimuth), config.azimuth_deg))
     )
+
+
+def _within(value: float, ends: tuple[float, float]) -> bool:
+    return ends[0] - ROUNDING <= value <= ends[1] + ROUNDING
 
 
 def _material(rng: np.random.Generator, config: SceneConfig) -> Material:

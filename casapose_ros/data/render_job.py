@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from casapose_ros.config import differences, to_dict
+from casapose_ros.config import differences, from_dict, to_dict
 from casapose_ros.data.bop import RENDER_NOTE, BopDataset
 from casapose_ros.data.bop_writer import MODELS, BopWriter, write_image, write_json
 from casapose_ros.data.fitting import check_same_objects
@@ -30,6 +30,7 @@ from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import load_bodies, sample_scene
 from casapose_ros.errors import CasaposeError, DatasetError, RenderError
 from casapose_ros.files import make_folder
+from casapose_ros.objects import objects_digest
 
 BYTES_PER_PIXEL = {"jpg": 0.6, "png": 2.2, "depth": 0.8}
 """Generous estimates for noisy images, to see beforehand whether the disk has room."""
@@ -66,9 +67,11 @@ class RenderJob:
 
     def describe(self) -> dict[str, object]:
         """What has to be the same when a job is resumed."""
+        objects = load_object_set(self.objects).objects
         return {
             "seed": self.seed,
-            "objects": [obj.name for obj in load_object_set(self.objects).objects],
+            "objects": [obj.name for obj in objects],
+            "object_set": objects_digest(objects),
             "jpg": self.writer.jpg,
             "depth": self.writer.depth,
             "config": to_dict(self.config),
@@ -125,10 +128,16 @@ def check_begun(job: RenderJob) -> None:
     """
     folder = job.writer.path / job.writer.split
     note = folder / RENDER_NOTE
-    if note.exists():
-        different = differences(
-            json.loads(note.read_text()), json.loads(json.dumps(job.describe()))
+    if folder.resolve().is_relative_to(job.objects.resolve()):
+        raise DatasetError(
+            f"{folder} is inside the object set {job.objects}, which is copied to beside the "
+            "images: render into another folder"
         )
+    if note.exists():
+        now, before = json.loads(json.dumps(job.describe())), json.loads(note.read_text())
+        # A setting that an older version did not have was as it is by default.
+        before["config"] = to_dict(from_dict(SceneConfig, before["config"]))
+        different = differences({**now, **before}, now)
         if different:
             raise DatasetError(
                 f"{note}: begun with other settings ({'; '.join(different)}): "
@@ -204,6 +213,7 @@ def render_parallel(
         process.start()
     try:
         for _ in indices:
+            _check_alive(processes)
             error = _next_result(results, processes)
             if error is not None:
                 raise error
@@ -278,6 +288,10 @@ def _next_result(results: multiprocessing.Queue, processes: list) -> CasaposeErr
         try:
             return results.get(timeout=POLL_S)
         except queue.Empty:
-            codes = [p.exitcode for p in processes]
-            if any(code not in (None, 0) for code in codes):
-                raise RenderError(f"a render process died (exit codes {codes})") from None
+            _check_alive(processes)
+
+
+def _check_alive(processes: list) -> None:
+    codes = [p.exitcode for p in processes]
+    if any(code not in (None, 0) for code in codes):
+        raise RenderError(f"a render process died (exit codes {codes})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import trimesh
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.pile import CELL_M
@@ -28,7 +28,7 @@ def resting_rotations(vertices: np.ndarray) -> np.ndarray:
         (n, 3, 3) rotations that turn a stable face of the convex hull down. The first is the
         identity (upright as modelled), whether or not that is stable.
     """
-    hull = ConvexHull(vertices)
+    hull = _hull(vertices)
     centre = _centre_of_mass(hull)
     rests = [np.eye(3)]
     for plane in hull.equations[_below_centre(hull, centre)]:
@@ -55,15 +55,24 @@ def surface_points(mesh: Mesh, scale: float = 1.0) -> np.ndarray:
     count = int(np.clip(surface.area * scale**2 / (CELL_M / 2) ** 2, MIN_POINTS, MAX_POINTS))
     points, _ = trimesh.sample.sample_surface(surface, count, seed=0)
     # Corners and edges, which chance misses, are what an object stands on.
-    corners = mesh.vertices[ConvexHull(mesh.vertices).vertices]
+    corners = mesh.vertices[_hull(mesh.vertices).vertices]
     return np.concatenate([np.asarray(points), corners]).astype(np.float32)
+
+
+def _hull(points: np.ndarray) -> ConvexHull:
+    """The convex hull; of flat objects, too, whose points are joggled by some nanometres."""
+    try:
+        return ConvexHull(points)
+    except QhullError:
+        return ConvexHull(points, qhull_options="QJ")
 
 
 def _centre_of_mass(hull: ConvexHull) -> np.ndarray:
     """(3,) metres, of the hull as a solid: the mean of pyramids over its faces."""
     corners = hull.points[hull.simplices]
     middle = hull.points[hull.vertices].mean(axis=0)
-    volumes = np.abs(np.linalg.det(corners - middle))
+    # A flat hull has no volume, and all its faces count alike.
+    volumes = np.abs(np.linalg.det(corners - middle)) + np.finfo(np.float64).tiny
     return np.average((corners.sum(axis=1) + middle) / 4, axis=0, weights=volumes)
 
 

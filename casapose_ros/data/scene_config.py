@@ -12,6 +12,17 @@ from casapose_ros.data.ranges import check_ranges
 from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel
 
+POSITIVE = (
+    "distance_m",
+    "distractor_size_m",
+    "sheet_size_m",
+    "table_size_m",
+    "pattern_m",
+    "shininess",
+    "furniture_shininess",
+)
+MAX_DISTANCE_M = 15.0
+"""Objects are then in front of the renderer's far plane with what is behind them."""
 MAX_FILL = 3
 """The renderer draws four lamps; one is the key light."""
 
@@ -38,8 +49,8 @@ class LightConfig:
 
     Attributes:
         ambient: Light from all around.
-        key: Strength of the brightest lamp.
-        fill_count: Number of further lamps; at most 3. The first of them casts shadows, too.
+        key: Strength of the main lamp.
+        fill_count: Number of further lamps; at most 3. The two strongest lamps cast shadows.
         fill: Strength of each of them.
         elevation_deg: Heights of all lamps above the table, seen from the objects.
         distance_m: Their distances; far lamps act like the sun.
@@ -98,8 +109,9 @@ class SceneConfig:
         pattern_m: Size of the table's pattern before it repeats.
         specular: Strength of highlights and reflections of the known objects.
         shininess: Exponent of their highlights.
-        furniture_specular: Strength of highlights and reflections of all else.
-        furniture_shininess: Exponent of their highlights.
+        furniture_specular: Strength of highlights and reflections of all else; the background,
+            which is unlit, has none.
+        furniture_shininess: Exponent of their highlights; papers have the table's.
         recolour: Variation of the known objects' colours.
         camera: The camera.
         light: Lamps and shadows.
@@ -147,8 +159,13 @@ class SceneConfig:
             raise ConfigError(
                 f"elevation_deg: the camera must be above the table, got {self.elevation_deg}"
             )
-        if self.distance_m[0] <= 0:
-            raise ConfigError(f"distance_m: must be positive, got {self.distance_m}")
+        for name in POSITIVE:
+            if getattr(self, name)[0] <= 0:
+                raise ConfigError(f"{name}: must be positive, got {getattr(self, name)}")
+        if self.distance_m[1] > MAX_DISTANCE_M:
+            raise ConfigError(
+                f"distance_m: the renderer draws up to {MAX_DISTANCE_M:g} m, got {self.distance_m}"
+            )
         chances = (self.leaning_probability, self.stacked_probability, self.floating_probability)
         if sum(chances) > 1:
             raise ConfigError(

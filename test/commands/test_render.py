@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+import signal
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,8 @@ from casapose_ros.config import load_yaml, to_dict
 from casapose_ros.data import render_job
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.bop_writer import BopWriter
-from casapose_ros.data.meshes import load_mesh
+from casapose_ros.data.meshes import load_mesh, load_object_set
+from casapose_ros.data.object_sets import describe_object, write_object_set
 from casapose_ros.data.render_job import RenderJob
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.errors import RenderError
@@ -200,6 +203,56 @@ def test_killed_worker_is_noticed(inputs, tmp_path):
         render_job.render_parallel(job, [0], 2, lambda: None)
 
 
+class HalfDyingWriter(BopWriter):
+    """The process that has frame 1 is killed, the other one goes on."""
+
+    def write(self, index, frame):
+        if index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_worker_is_noticed_while_others_work(inputs, tmp_path):
+    count, done = 400, []
+    writer = HalfDyingWriter(tmp_path, "train_pbr")
+    job = render_job.RenderJob(Path(inputs[1]), SMALL_SCENES, count, 0, writer)
+    with pytest.raises(RenderError, match=r"a render process died \(exit codes \[None, -9"):
+        render_job.render_parallel(job, list(range(count)), 2, lambda: done.append(1))
+    assert len(done) < count // 2
+
+
+def test_frames_of_another_object_set_are_not_added(inputs, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert render(inputs, out, frames=1) == 0
+    shutil.rmtree(out / "models")  # as before the first part was finished
+    moved = tmp_path / "moved"
+    object_set = load_object_set(Path(inputs[1]))
+    meshes = [object_set.mesh(obj) for obj in object_set.objects]
+    meshes = [replace(mesh, vertices=mesh.vertices + [0.002, 0, 0]) for mesh in meshes]
+    objects = [
+        describe_object(mesh.vertices, obj.name, obj.class_id, obj.bop_id)
+        for mesh, obj in zip(meshes, object_set.objects, strict=True)
+    ]
+    write_object_set(moved, objects, meshes)
+    others = [inputs[0], str(moved), *inputs[2:]]
+    assert render(others, out, "--resume", frames=2) == 2
+    assert "begun with other settings (object_set:" in capsys.readouterr().err
+
+
+def test_a_set_begun_by_an_older_version_goes_on(inputs, tmp_path):
+    out = tmp_path / "out"
+    assert render(inputs, out, frames=1) == 0
+    note = out / "train_pbr" / "render.json"
+    known = json.loads(note.read_text())
+    del known["object_set"], known["config"]["lookalike_probability"]
+    note.write_text(json.dumps(known))
+    assert render(inputs, out, "--resume", frames=2) == 0
+
+
+def test_images_are_not_written_into_the_object_set(inputs, tmp_path, capsys):
+    assert render(inputs, Path(inputs[1]) / "data", frames=1) == 2
+    assert "is inside the object set" in capsys.readouterr().err
+
+
 class FailingWriter(BopWriter):
     def write(self, index, frame):
         raise OSError("No space left on device")
@@ -217,6 +270,7 @@ def test_unexpected_failure_of_a_worker_is_shown(inputs, tmp_path):
     [
         (["--frames", "0"], "--frames must be at least 1"),
         (["--jobs", "0"], "--jobs must be at least 1"),
+        (["--seed", "-1"], "--seed must not be negative"),
         (["--config", "missing.yaml"], "missing.yaml: no such settings file"),
         (["--objects", "missing"], "missing"),
     ],
@@ -234,6 +288,8 @@ def test_preview_writes_one_picture(inputs, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [sheet]
     assert cli.main(["render", *inputs]) == 2
     assert "give --out" in capsys.readouterr().err
+    assert cli.main(["render", *inputs, "--contact-sheet", str(tmp_path / "sheet")]) == 2
+    assert "expected a .png or .jpg" in capsys.readouterr().err
 
 
 def test_run_says_what_it_needs_and_how_fast_it_was(inputs, tmp_path, capsys):

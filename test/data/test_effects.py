@@ -16,7 +16,6 @@ from casapose_ros.data.effects import (
     motion_blur,
     photograph,
     process_colours,
-    settle,
     sharpen,
 )
 from casapose_ros.errors import ConfigError
@@ -133,19 +132,11 @@ def test_sharpening_overshoots_at_edges_only():
     assert sharp[5, 5] == 100 and sharp[30, 40] == 200
 
 
-def test_settled_camera_draws_nothing_more():
-    config = settle(EffectsConfig(), np.random.default_rng(3))
-    for name, value in vars(config).items():
-        assert value in (0, 1) if name.endswith("probability") else value[0] == value[1]
-    default = EffectsConfig()
-    assert default.read_noise[0] <= config.read_noise[0] <= default.read_noise[1]
-    assert settle(default, np.random.default_rng(3)) == config
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"read_noise": [3, 1]}, "read_noise: the lower end"),
+        ({"vignette": [0.0, 1.5]}, "vignette: expected 0 to 1"),
         ({"motion_probability": 1.5}, "motion_probability: expected 0 to 1"),
         ({"jpg_quality": [50, 60]}, "did you mean 'jpeg_quality'"),
         ({"defocus_px": 2.0}, "defocus_px: expected a list"),

@@ -3,11 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 from rendered import SMALL_SCENES, small_object_set, small_props
 
 from casapose_ros.config import from_dict, load_yaml
 from casapose_ros.data import scenes
 from casapose_ros.data.demo_objects import demo_object_set
+from casapose_ros.data.meshes import Mesh
+from casapose_ros.data.object_sets import describe_object, write_object_set
 from casapose_ros.data.pile import Pile, Relief
 from casapose_ros.data.placement import MANNERS
 from casapose_ros.data.props import make_props
@@ -202,6 +205,27 @@ def test_other_faces_on_request(bodies):
             assert tilt < 0.01
 
 
+def test_a_range_of_one_value_is_kept(bodies):
+    config = replace(CONFIG, azimuth_deg=(30.0, 30.0))
+    scene = sample_scene(np.random.default_rng(0), config, bodies, small_props())
+    for instance in scene.stage.instances[:2]:
+        assert angles(scene, instance)[0] == pytest.approx(30)
+
+
+def test_a_flat_object_lies_on_the_table(tmp_path):
+    """A printed card: all vertices in one plane."""
+    corners = np.array([(x, y, 0) for x in (-0.05, 0.05) for y in (-0.04, 0.04)])
+    vertices, faces = trimesh.remesh.subdivide(corners, np.array([(0, 2, 3), (0, 3, 1)]))
+    card = Mesh(vertices, faces.astype(np.int32), np.tile([0.0, 0, 1], (len(vertices), 1)))
+    object_set = write_object_set(tmp_path, [describe_object(card.vertices, "card", 1, 1)], [card])
+    bodies = [body for body, _ in load_bodies(object_set).values()]
+    config = replace(CONFIG, object_count=(1, 1), other_face_probability=0.5)
+    for seed in range(10):
+        scene = sample_scene(np.random.default_rng(seed), config, bodies, small_props())
+        (points,) = list(in_world(scene, bodies))[:1]
+        assert points[:, 2].max() < 0.003
+
+
 def test_narrow_ranges_without_room_are_an_error(bodies):
     config = replace(CONFIG, distance_m=(0.3, 0.3001), elevation_deg=(40, 40.001))
     with pytest.raises(ConfigError, match="no room for 2 to 2 objects"):
@@ -301,6 +325,9 @@ def test_textures_differ():
         ({"other_face_probability": 2.0}, "other_face_probability: expected 0 to 1"),
         ({"stacked_probability": 0.7, "floating_probability": 0.5}, "at most 1, got 1.2"),
         ({"recolour": {"gain": [1.2, 0.8]}}, "gain: the lower end"),
+        ({"pattern_m": [0.0, 1.0]}, "pattern_m: must be positive"),
+        ({"shininess": [0.0, 10.0]}, "shininess: must be positive"),
+        ({"distance_m": [1.0, 30.0]}, "distance_m: the renderer draws up to 15 m"),
     ],
 )
 def test_bad_settings_are_named(values, message):
