@@ -48,8 +48,8 @@ def for_scans_of(dataset: Path, method: Method) -> Method:
         if any(scan.T_reference_obj is not None for scan in scans.values()):
             objects = _as_scanned(method.objects, scans, folder)
             load = partial(_load, method.load, objects)
-            scans = {"scans": folder.name, "scan_objects": objects_digest(objects)}
-            settings = {**method.settings, **scans}
+            noted = {"scans": folder.name, "scan_objects": objects_digest(objects)}
+            settings = {**method.settings, **noted}
             return replace(method, objects=objects, load=load, settings=settings)
     return method
 

@@ -32,6 +32,7 @@ SPREAD_VOXELS = 3
 """How far colours reach from the surface."""
 SAMPLES_PER_VOXEL = 4
 """Colours are looked up at so many places of a surface as large as a voxel's side."""
+MAX_SAMPLES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,9 @@ def colour_volume(mesh: Mesh) -> Volume:
     """Colours of a mesh, from its vertex colours or its texture, in a grid."""
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     voxel = max((high - low).max() / VOXELS, MIN_VOXEL_M)
-    count = int(
-        SAMPLES_PER_VOXEL * trimesh.triangles.area(mesh.vertices[mesh.faces]).sum() / voxel**2
-    )
-    points, colours = surface_colours(np.random.default_rng(0), mesh, max(count, 1))
+    area = trimesh.triangles.area(mesh.vertices[mesh.faces]).sum()
+    count = int(np.clip(SAMPLES_PER_VOXEL * area / voxel**2, 1, MAX_SAMPLES))
+    points, colours = surface_colours(np.random.default_rng(0), mesh, count)
     low = low - SPREAD_VOXELS * voxel
     shape = np.ceil((high - low) / voxel).astype(int) + SPREAD_VOXELS
     index = np.ravel_multi_index(tuple(((points - low) / voxel).astype(int).T), shape)
