@@ -133,11 +133,9 @@ class PoseEstimator:
         times.append(self.clock())
         keypoints = [framing.to_image(found) for found in self._find_keypoints(fields)]
         times.append(self.clock())
-        solved = (self._estimate_pose(found, camera) for found in keypoints)
-        poses = sorted((p for p in solved if p is not None), key=lambda pose: -pose.score)
-        if self.config.component == "best":
-            poses = _first_of_each(poses)
-        objects = [pose for pose in poses if pose.score >= self.config.score_threshold]
+        poses = [self._estimate_pose(found, camera) for found in keypoints]
+        objects = [p for p in poses if p is not None and p.score >= self.config.score_threshold]
+        objects.sort(key=lambda pose: -pose.score)
         times.append(self.clock())
         stages = ("preprocess", "network", "keypoints", "pnp")
         return Estimate(objects, fields, dict(zip(stages, np.diff(times).tolist(), strict=True)))
@@ -210,14 +208,6 @@ def _check_input(image: np.ndarray, camera: CameraModel) -> None:
             f"{width}x{height}; calibrate at this size, or convert the calibration with "
             "geometry.resize_camera if the image was only resized"
         )
-
-
-def _first_of_each(poses: Sequence[ObjectPose]) -> list[ObjectPose]:
-    """The first pose of every object."""
-    first: dict[int, ObjectPose] = {}
-    for pose in poses:
-        first.setdefault(pose.class_id, pose)
-    return list(first.values())
 
 
 def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -22,9 +22,7 @@ class EstimatorConfig:
     Attributes:
         min_pixels: Objects with fewer mask pixels are left out (paper section 4).
         min_component_pixels: Smaller connected components are no components.
-        component: Mask pixels that are used: the ``largest`` connected component, the ``second``,
-            ``all`` pixels, or ``best``: each of the four largest components, of whose poses the one
-            with the best score is kept.
+        component: Mask pixels that are used: ``largest``, ``second`` or ``all``.
         keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).
         pnp: How the pose is fitted to the keypoints: ``weighted`` by their covariances, or
             ``iterative``, which takes them all alike (paper section 4).

@@ -101,26 +101,6 @@ def test_a_second_blob_is_left_alone(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_best_component_is_the_one_that_agrees_with_itself(seed):
-    """Something larger has the object's colour, and no nine points that a pose could explain."""
-    rng = np.random.default_rng(2500 + seed)
-    R, t = random_pose(rng)
-    scene = Scene(CAMERA)
-    mask = silhouette(BOX, R, t, CAMERA)
-    columns = np.flatnonzero(mask.any(axis=0))
-    blob = np.zeros_like(mask)
-    beside = slice(0, columns[0] - 1) if t[0] > 0 else slice(columns[-1] + 2, None)
-    blob[:, beside] = True
-    assert np.count_nonzero(blob) > np.count_nonzero(mask)
-    scene.point_at(blob, 1, rng.uniform(0, 480, (9, 2)))
-    scene.place(BOX, R, t, mask)
-    (pose,) = estimator_for(scene, component="best").estimate(IMAGE, CAMERA)
-    assert_pose(pose, R, t)
-    misled = estimator_for(scene, component="largest").estimate(IMAGE, CAMERA)
-    assert not misled or misled[0].score < pose.score
-
-
-@pytest.mark.parametrize("seed", range(20))
 def test_cut_off_by_the_image_border(seed):
     rng = np.random.default_rng(3000 + seed)
     scene = Scene(CAMERA)

@@ -15,7 +15,7 @@ def test_round_trip_through_plain_values():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"component": "biggest"}, "largest, second, best, all"),
+        ({"component": "biggest"}, "largest, second, all"),
         ({"keypoint_method": "DKR"}, "dkr, ransac"),
         ({"pnp": "epnp"}, "unknown pnp 'epnp'; known: weighted, iterative"),
         ({"min_pixels": 0}, "at least 1"),

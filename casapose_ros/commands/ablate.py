@@ -35,7 +35,6 @@ KEYPOINTS = {
     "all": {"component": "all"},
     "second": {"component": "second"},
     "largest": {"component": "largest"},
-    "best": {"component": "best"},
 }
 """Changes of ``EstimatorConfig``; where one is not named it has its default."""
 POSES = {
@@ -164,7 +163,6 @@ def _compare_keypoints(args: argparse.Namespace, model: Path) -> Table:
         "all": "regression over all pixels of the object",
         "second": "regression over the second largest component",
         "largest": "regression over the largest component",
-        "best": "over each of the four largest components; the pose with the best score",
     }
     return Table("Keypoints (supplement, Table 3)", f"model {name}", reports, meanings)
 

@@ -14,13 +14,8 @@ import numpy as np
 
 from casapose_ros.errors import ConfigError
 
-COMPONENTS = {
-    "largest": range(1),
-    "second": range(1, 2),
-    "best": range(4),
-    "all": None,
-}
-"""Component choices and the ranks by size that each takes; ``all`` takes every pixel at once."""
+COMPONENTS = {"largest": 0, "second": 1, "all": None}
+"""Component choices and the rank by size that each takes; ``all`` takes every pixel."""
 
 MIN_COMPONENT_PIXELS = 50
 
@@ -98,9 +93,7 @@ def find_regions(
 
     Args:
         labels: (H, W) unsigned integer label map.
-        component: ``largest`` or ``second`` largest 4-connected component, ``all`` pixels, or
-            ``best`` for the four largest components, each as a region of its own: candidates for
-            the caller to choose from.
+        component: ``largest`` or ``second`` largest 4-connected component, or ``all`` pixels.
         min_component_pixels: A component with fewer pixels is no component: it ranks as empty,
             behind every real one. Among equals the first in raster order comes first, so a class
             of nothing but crumbs is represented by its first crumb (as in the published method);
@@ -163,9 +156,9 @@ def label_components(labels: np.ndarray) -> np.ndarray:
 
 
 def _ranked(
-    group: np.ndarray, class_of: np.ndarray, ranks: range, min_component_pixels: float
+    group: np.ndarray, class_of: np.ndarray, rank: int, min_component_pixels: float
 ) -> np.ndarray:
-    """The components that have a wanted rank by size in their class, in order of class."""
+    """The components that have the wanted rank by size in their class, in order of class."""
     sizes = np.bincount(group, minlength=len(class_of))
     sizes[sizes < min_component_pixels] = 0
     first_pixel = np.zeros(len(class_of), dtype=np.intp)
@@ -174,6 +167,4 @@ def _ranked(
     order = order[class_of[order] > 0]
     classes = class_of[order]
     position_in_class = np.arange(len(order)) - np.searchsorted(classes, classes)
-    is_first = position_in_class == ranks.start
-    is_further = (position_in_class > ranks.start) & (position_in_class < ranks.stop)
-    return order[is_first | (is_further & (sizes[order] > 0))]
+    return order[position_in_class == rank]

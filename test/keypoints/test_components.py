@@ -42,23 +42,6 @@ def test_second_component_leaves_out_classes_that_have_one(two_blobs):
     assert pixels_of(regions, 0) == {(r, c) for r in range(6) for c in range(10)}
 
 
-def test_best_offers_every_component_but_crumbs(two_blobs):
-    regions = find_regions(two_blobs, "best")
-    assert regions.class_ids.tolist() == [3, 3, 7]
-    assert regions.counts.tolist() == [100, 60, 80]
-    assert pixels_of(regions, 1) == {(r, c) for r in range(6) for c in range(10)}
-    two_blobs[two_blobs == 7] = 0
-    two_blobs[0, 40:48:2] = 7  # nothing but crumbs: the first stands for all
-    assert find_regions(two_blobs, "best").counts.tolist() == [100, 60, 1]
-
-
-def test_best_offers_no_more_than_four():
-    labels = np.zeros((10, 70), dtype=np.uint8)
-    for i in range(6):
-        labels[: 5 + i % 3, 10 * i : 10 * i + 9] = 1
-    assert find_regions(labels, "best", min_component_pixels=10).counts.tolist() == [63, 63, 54, 54]
-
-
 def test_all_takes_every_pixel(two_blobs):
     regions = find_regions(two_blobs, "all")
     assert regions.counts.tolist() == [164, 80]
@@ -120,7 +103,7 @@ def test_objects_below_min_pixels_are_left_out(component):
     assert np.all(regions.class_ids == 1) and len(regions) == 1
 
 
-@pytest.mark.parametrize("component", ["largest", "second", "best", "all"])
+@pytest.mark.parametrize("component", ["largest", "second", "all"])
 @pytest.mark.parametrize("shape", [(8, 8), (1, 1), (1, 9), (9, 1)])
 def test_nothing_in_view_is_an_empty_list(component, shape):
     regions = find_regions(np.zeros(shape, dtype=np.uint8), component)
@@ -156,5 +139,5 @@ def test_thinned_keeps_every_instance(two_blobs):
 
 
 def test_unknown_choice_is_named():
-    with pytest.raises(ConfigError, match="'biggest'.*largest, second, best, all"):
+    with pytest.raises(ConfigError, match="'biggest'.*largest, second, all"):
         find_regions(np.zeros((4, 4), dtype=np.uint8), "biggest")

@@ -74,7 +74,7 @@ def test_missing_bundle_is_named(start):
     ("parameter", "complaint"),
     [
         ("min_pixels:=0", "min_pixels"),
-        ("component:=biggest", "component must be one of largest, second, best, all"),
+        ("component:=biggest", "component must be one of largest, second, all"),
         ("score_threshold:=high", "score_threshold"),
     ],
 )
