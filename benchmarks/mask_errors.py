@@ -53,7 +53,7 @@ def main() -> None:
     print(f"{args.data.name}/{args.split}: {count} objects")
     both, own, true = np.array(overlaps).T
     print(
-        f"own masks: mean IoU {np.mean(both / (own + true - both)):.2f}, "
+        f"own masks: mean IoU {np.mean(both / np.maximum(own + true - both, 1)):.2f}, "
         f"{100 * both.sum() / true.sum():.0f} % of the objects' pixels, "
         f"{100 * both.sum() / own.sum():.0f} % of their own pixels right\n"
     )
