@@ -16,6 +16,7 @@ from scipy.ndimage import uniform_filter
 
 from casapose_ros.data.colours import surface_colours
 from casapose_ros.data.meshes import Mesh
+from casapose_ros.data.surfaces import welded
 
 DENSE_FACES = 3000
 """From so many triangles on a mesh gets coarser levels."""
@@ -73,9 +74,8 @@ def coarsened(mesh: Mesh, cell: float) -> Mesh:
     Vertices at one place stay together, or the surface would gape along hard edges and the seams of
     textures; they keep normals of their own.
     """
-    _, welded = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
-    welded = welded.reshape(-1)
-    normals = _sums(welded, mesh.normals, welded.max() + 1)[welded]
+    place = welded(mesh)
+    normals = _sums(place, mesh.normals, place.max() + 1)[place]
     cluster = _numbered(_cells(mesh.vertices.round(6), cell), _half_axes(normals))
     count = cluster.max() + 1
     weights = np.bincount(cluster, minlength=count)

@@ -19,11 +19,17 @@ WORTH_MENTIONING = 0.01
 
 def is_closed(mesh: Mesh) -> bool:
     """Whether every edge has exactly one face on either side and all faces look outwards."""
-    ends = _edges(_welded(mesh))
+    ends = _edges(welded(mesh)[mesh.faces])
     forward, backward = ends @ [len(mesh.vertices), 1], ends @ [1, len(mesh.vertices)]
     a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
     volume = np.einsum("ij,ij->", a, np.cross(b, c))
     return bool(volume > 0 and np.array_equal(np.sort(forward), np.sort(backward)))
+
+
+def welded(mesh: Mesh) -> np.ndarray:
+    """(V,) int64, the same number for vertices at the same place."""
+    _, numbers = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
+    return numbers.reshape(-1).astype(np.int64)
 
 
 def with_outward_faces(mesh: Mesh) -> tuple[Mesh, str]:
@@ -73,7 +79,7 @@ def _faces_to_turn(mesh: Mesh) -> np.ndarray | None:
 
 def _neighbours(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of faces with a common edge that no third has, and whether they run it oppositely."""
-    ends = _edges(_welded(mesh))
+    ends = _edges(welded(mesh)[mesh.faces])
     owner = np.tile(np.arange(len(mesh.faces)), 3)
     key = np.sort(ends, axis=1) @ [len(mesh.vertices), 1]
     order = np.argsort(key, kind="stable")
@@ -95,12 +101,6 @@ def _fullness(mesh: Mesh, kept: np.ndarray, turned: np.ndarray, number: int) -> 
     centres = np.stack(moments, axis=1) / areas[:, None]
     heights = np.einsum("ij,ij->i", middle - centres[both], np.concatenate([scaled, -scaled]))
     return np.bincount(both, heights / 3, number) / areas**1.5
-
-
-def _welded(mesh: Mesh) -> np.ndarray:
-    """(F, 3) faces over vertices of which those at the same place are one."""
-    _, merged = np.unique(mesh.vertices.round(6), axis=0, return_inverse=True)
-    return merged.reshape(-1)[mesh.faces].astype(np.int64)
 
 
 def _edges(faces: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache, Rows, join_caches, open_frame_cache
 from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import DatasetError
+from casapose_ros.framing import Framing
 from casapose_ros.geometry import project
 from casapose_ros.types import Symmetries
 
@@ -184,3 +185,21 @@ def test_of_several_instances_the_most_visible_one_is_learned(tmp_path):
     assert np.count_nonzero(changed.labels[0] == 1) == np.count_nonzero(labels > OTHER_INSTANCE)
     expected = project(OBJECTS[0].keypoints, *far, frame.camera) / 4
     np.testing.assert_allclose(changed.keypoints[0, 0, 0], expected, atol=1e-3)
+
+
+def test_enlarged_frames_are_what_the_estimator_shows_the_network(folder, tmp_path):
+    cache = open_cache(folder, tmp_path, size=(960, 720))
+    for index, frame in enumerate(BopDataset(folder.path, "test")):
+        framing = Framing.fit((frame.camera.width, frame.camera.height), (960, 720))
+        np.testing.assert_array_equal(cache.images[index], framing.to_network(frame.load_image()))
+
+
+def test_a_link_to_nowhere_is_a_broken_frame(tmp_path):
+    """As data sets are that were fetched in part."""
+    placed = [[(OBJECTS[0], np.eye(3), np.array([0, 0, z]))] for z in (0.5, 0.6)]
+    folder = BopFolder(tmp_path / "linked", OBJECTS, placed)
+    image = sorted((folder.scene_path / "rgb").iterdir())[1]
+    image.unlink()
+    image.symlink_to(tmp_path / "not_fetched")
+    with pytest.raises(DatasetError, match=image.name):
+        open_cache(folder, tmp_path)
