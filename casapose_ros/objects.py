@@ -80,6 +80,12 @@ def objects_digest(objects: Sequence[ObjectModel]) -> str:
     return hashlib.sha256(values.encode() + b"\n").hexdigest()[:16]
 
 
+def reference_keypoints(obj: ObjectModel) -> np.ndarray:
+    """(9, 3) metres: the keypoints in the frame of the mesh that the object's was aligned to."""
+    T = np.eye(4) if obj.T_reference_obj is None else obj.T_reference_obj
+    return obj.keypoints @ T[:3, :3].T + T[:3, 3]
+
+
 def objects_from_json(entries: Any, where: str = "objects") -> tuple[ObjectModel, ...]:
     """Read object descriptions back from plain values.
 

@@ -70,11 +70,11 @@ def _as_scanned(
 
 def _check_points(known: ObjectModel, scan: ObjectModel, folder: Path) -> None:
     """The scan's keypoints have to be the model's: in the scan's frame, or in the reference's."""
-    T = np.eye(4) if scan.T_reference_obj is None else scan.T_reference_obj
-    in_reference = scan.keypoints @ T[:3, :3].T + T[:3, 3]
+    from casapose_ros.objects import reference_keypoints
+
     distance = min(
         np.linalg.norm(points - known.keypoints, axis=1).max()
-        for points in (scan.keypoints, in_reference)
+        for points in (scan.keypoints, reference_keypoints(scan))
     )
     if distance > SAME_POINT:
         raise DatasetError(

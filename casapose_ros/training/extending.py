@@ -18,6 +18,7 @@ from casapose_ros.bundle import WEIGHTS_FILE, Bundle
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
 from casapose_ros.network.weights import read_weights
+from casapose_ros.objects import reference_keypoints
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.types import ObjectModel
 
@@ -194,10 +195,9 @@ def _same_object(known: ObjectModel, given: ObjectModel, where: str) -> ObjectMo
     Those of a scan that was aligned to the model's are the same points of the object, in a frame of
     their own, which is that of the poses to learn from: they stay.
     """
-    T = given.T_reference_obj
-    if T is not None:
-        in_reference = given.keypoints @ T[:3, :3].T + T[:3, 3]
-        if np.linalg.norm(known.keypoints - in_reference, axis=1).max() <= SAME_POINT:
+    if given.T_reference_obj is not None:
+        apart = np.linalg.norm(known.keypoints - reference_keypoints(given), axis=1).max()
+        if apart <= SAME_POINT:
             return given
     distance = np.linalg.norm(known.keypoints - given.keypoints, axis=1).max()
     if distance > SAME_POINT:
