@@ -34,6 +34,7 @@ class TrainingData:
         live: Renders training frames while training, instead of ``paths``.
         window: Which of those frames a step draws from.
         processes: How many processes render.
+        photos: Folder of photographs for scenarios that show some.
     """
 
     paths: tuple[Path, ...]
@@ -45,6 +46,7 @@ class TrainingData:
     live: tuple[RenderJob, ...] = ()
     window: WindowConfig | None = None
     processes: int = 1
+    photos: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,9 @@ def rendered_data(
 
     home, *others = data.paths
     _check_recipes(file, settings, data)
-    jobs = [recipe.job(settings, objects, home) for recipe in file.render]
+    jobs = [recipe.job(settings, objects, home, data.photos) for recipe in file.render]
+    if data.photos is not None and not any(job.config.photo_probability for job in jobs):
+        raise ConfigError(f"--photos: no scenario of {settings} has a photo_probability above 0")
     training = tuple(job for job in jobs if job.writer.split == data.split)
     if not training:
         raise ConfigError(f"{settings}: render: no entry has split {data.split!r} to learn from")

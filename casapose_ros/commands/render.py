@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("jpg", "png"),
         help="of the colour images (default: jpg, but png for test splits)",
     )
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs for a scenario that surrounds the objects with some",
+    )
     parser.add_argument("--depth", action="store_true", help="write depth images too")
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     parser.add_argument(
@@ -60,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     jpg = args.format == "jpg" if args.format else not args.split.startswith("test")
     writer = BopWriter(args.out or Path(), args.split, jpg, args.depth)
     config = load_yaml(SceneConfig, args.config)
-    job = RenderJob(args.objects, config, args.frames, args.seed, writer)
+    if args.photos is not None and not config.photo_probability:
+        raise ConfigError(f"--photos: {args.config} shows none: its photo_probability is 0")
+    job = RenderJob(args.objects, config, args.frames, args.seed, writer, args.photos)
     console = Console()
     if args.contact_sheet:
         preview(job, args.contact_sheet)

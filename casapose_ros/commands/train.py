@@ -97,6 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="render the split to train on while training, without writing it to the disk",
     )
     data.add_argument(
+        "--photos",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs for scenarios that surround the objects with some",
+    )
+    data.add_argument(
         "--jobs",
         type=int,
         help="processes that render (default: one per core; with --on-the-fly half as many)",
@@ -160,10 +166,13 @@ def _data(args: argparse.Namespace, file: TrainingFile) -> TrainingData:
         args.cache,
         args.skip_broken,
         processes=args.jobs or (max(cores // 2, 1) if args.on_the_fly else cores),
+        photos=args.photos,
     )
     if args.on_the_fly and (args.no_render or not file.render):
         raise ConfigError(f"--on-the-fly needs the 'render' section of {args.config}")
     if args.no_render or not file.render:
+        if args.photos is not None:
+            raise ConfigError("--photos is for what is rendered, and nothing is")
         return data
     return rendered_data(file, args.config, args.objects, data, args.on_the_fly)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from casapose_ros.data.materials import any_material
+from casapose_ros.data.materials import PHOTO_RECOLOUR, any_material, stained
 from casapose_ros.data.pile import Relief, snapped
 from casapose_ros.data.placement import (
     PLACES,
@@ -61,9 +61,11 @@ def _furniture(
     rng: np.random.Generator, config: SceneConfig, props: Props, repetitions: tuple[float, float]
 ) -> Material:
     shine = config.furniture_specular, config.furniture_shininess
-    # Scenarios without lookalikes draw no number: their frames stay what they were.
+    # Scenarios without such things draw no number for them: their frames stay what they were.
     if config.lookalike_probability and rng.random() < config.lookalike_probability:
         return any_material(rng, props.object_textures, *shine, repetitions, config.recolour)
+    if config.photo_probability and rng.random() < config.photo_probability:
+        return any_material(rng, props.photos, *shine, repetitions, PHOTO_RECOLOUR)
     return any_material(rng, props.textures, *shine, repetitions)
 
 
@@ -128,7 +130,9 @@ def _distractor(
     origin = settle_down(arrangement, relief, places, manner, lift, fits)
     if origin is None:
         return None
-    return Instance(shape, R, origin, scale, _furniture(rng, config, props, (0.25, 1.5)))
+    material = _furniture(rng, config, props, (0.25, 1.5))
+    material = stained(rng, material, config.stains, config.stain_m)
+    return Instance(shape, R, origin, scale, material)
 
 
 def _scattered(rng: np.random.Generator, config: SceneConfig) -> tuple[float, float]:

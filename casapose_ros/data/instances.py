@@ -11,7 +11,8 @@ from casapose_ros.data import shaders
 from casapose_ros.data.clip_space import NEAR
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.stage import Instance, Stage
-from casapose_ros.data.uploading import TextureCache, as_bytes, upload_body
+from casapose_ros.data.stains import stain_pattern
+from casapose_ros.data.uploading import TextureCache, as_bytes, upload_body, upload_colours
 from casapose_ros.errors import RenderError
 from casapose_ros.types import CameraModel
 
@@ -19,6 +20,7 @@ CELL_PX = 6.0
 """Cells of a coarser mesh may look as large as this; 19 of 20 points then move by < 0.3 px."""
 PAINTS = ("vertex", "image", "volume")
 """What can colour a mesh: its vertices, a texture, or a volume of colours."""
+STAIN_UNIT = 8
 BOX_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
 
 
@@ -53,6 +55,9 @@ class InstanceDrawer:
             "depth": context.program(shaders.DEPTH_VERTEX, shaders.DEPTH_FRAGMENT),
             **shadow_programs,
         }
+        self._stains = upload_colours(context, stain_pattern())
+        for paint in PAINTS:
+            self.programs[paint]["stain_pattern"] = STAIN_UNIT
         self._bodies = {
             name: upload_body(context, self.programs, mesh) for name, mesh in meshes.items()
         }
@@ -132,4 +137,7 @@ class InstanceDrawer:
             texture.use(0)
         program["recolour"].write(as_bytes(material.recolour.T))
         program["shine"] = material.specular, material.shininess
+        program["stain_strength"] = material.stains
+        program["stain_place"] = (*material.stain_offset, 1 / material.stain_size)
+        self._stains.use(STAIN_UNIT)
         return paint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class RecolourConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+PHOTO_RECOLOUR = RecolourConfig((0.5, 1.3), 0.2, (-20.0, 20.0), (0.4, 1.3))
+"""Photos keep colours that things have."""
 
 
 def recolouring(hue_deg: float, saturation: float, gain: np.ndarray) -> np.ndarray:
@@ -70,4 +74,21 @@ def any_material(
         uv_offset=rng.uniform(0, 1, 2),
         specular=rng.uniform(*specular),
         shininess=rng.uniform(*shininess),
+    )
+
+
+def stained(
+    rng: np.random.Generator,
+    material: Material,
+    strength: tuple[float, float],
+    size_m: tuple[float, float],
+) -> Material:
+    """The material with stains; as it is, and without a number drawn, if their strength is 0."""
+    if not strength[1]:
+        return material
+    return replace(
+        material,
+        stains=rng.uniform(*strength),
+        stain_size=rng.uniform(*size_m),
+        stain_offset=rng.uniform(0, 1, 3),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from casapose_ros.data.materials import object_recolouring
+from casapose_ros.data.materials import object_recolouring, stained
 from casapose_ros.data.pile import Landing, Pile, Relief, snapped
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.stage import Instance, Material
@@ -259,8 +259,9 @@ def _within(value: float, ends: tuple[float, float]) -> bool:
 
 
 def _material(rng: np.random.Generator, config: SceneConfig) -> Material:
-    return Material(
+    material = Material(
         recolour=object_recolouring(rng, config.recolour),
         specular=rng.uniform(*config.specular),
         shininess=rng.uniform(*config.shininess),
     )
+    return stained(rng, material, config.stains, config.stain_m)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from casapose_ros.data.colours import surface_colours
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.oddments import random_shape
+from casapose_ros.data.photos import photo_crops
 from casapose_ros.data.primitives import primitive_meshes
 from casapose_ros.data.resting import surface_points
+from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.textures import random_texture, two_toned
+from casapose_ros.errors import ConfigError
 
 TEXTURES, TEXTURE_PX = 64, 512
 SHAPES = 48
@@ -24,6 +28,7 @@ OBJECT_TEXTURES = 48
 """In the known objects' colours, as many for each of them; at least one."""
 OBJECT_COLOURS = 256
 """Places of an object whose colours are looked at."""
+PHOTO_CROPS = 160
 USUAL_SIZE_M = 0.12
 """Edge of the cube that a shape fills in a scene, as far as the density of points goes."""
 
@@ -37,12 +42,14 @@ class Props:
         shapes: Solids that fill a unit cube about the origin, by name.
         points: (N, 3) float32 points on the surface of each shape.
         object_textures: As ``textures``, in the colours of known objects.
+        photos: As ``textures``, parts of photographs.
     """
 
     textures: tuple[np.ndarray, ...]
     shapes: dict[str, Mesh]
     points: dict[str, np.ndarray]
     object_textures: tuple[np.ndarray, ...] = ()
+    photos: tuple[np.ndarray, ...] = ()
 
     def in_colours_of(self, objects: Sequence[Mesh], seed: int) -> Props:
         """The same props with textures in the objects' colours, which the seed chooses."""
@@ -54,6 +61,49 @@ class Props:
             for seen in colours
         ]
         return replace(self, object_textures=tuple(painted))
+
+    def with_photos(self, folder: Path, seed: int) -> Props:
+        """The same props with parts of photographs, which the seed chooses.
+
+        Raises:
+            ConfigError: The folder has no photos, or one cannot be read.
+        """
+        rng = np.random.default_rng([seed, 0xF070])
+        return replace(self, photos=tuple(photo_crops(rng, folder, PHOTO_CROPS, TEXTURE_PX)))
+
+
+def check_photos(config: SceneConfig, photos: Path | None) -> None:
+    """Whether photos are given where a scenario asks for them.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if config.photo_probability and photos is None:
+        raise ConfigError(
+            f"photo_probability is {config.photo_probability:g}, but there are no photos: name a "
+            "folder of them (--photos of casapose render and casapose train), or set it to 0"
+        )
+
+
+def props_for(
+    config: SceneConfig, objects: Sequence[Mesh], seed: int, photos: Path | None = None
+) -> Props:
+    """All that a scenario asks for.
+
+    Args:
+        config: The scenario.
+        objects: Meshes of its objects.
+        seed: The same seed gives the same props.
+        photos: Folder of photographs; not read by a scenario that shows none.
+
+    Raises:
+        ConfigError: The scenario asks for photos, and there are none, or one cannot be read.
+    """
+    check_photos(config, photos)
+    props = make_props(seed)
+    if config.lookalike_probability:
+        props = props.in_colours_of(objects, seed)
+    return props.with_photos(photos, seed) if config.photo_probability else props
 
 
 def make_props(seed: int, textures: int = TEXTURES, texture_px: int = TEXTURE_PX) -> Props:

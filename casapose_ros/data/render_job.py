@@ -24,7 +24,8 @@ from casapose_ros.data.bop_writer import MODELS, BopWriter, write_image, write_j
 from casapose_ros.data.fitting import check_same_objects
 from casapose_ros.data.frames import LabelledFrame, render_frame
 from casapose_ros.data.meshes import load_object_set
-from casapose_ros.data.props import make_props
+from casapose_ros.data.photos import photos_digest
+from casapose_ros.data.props import check_photos, props_for
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import load_bodies, sample_scene
@@ -52,6 +53,7 @@ class RenderJob:
         frames: Number of images.
         seed: Frame i depends on (seed, i) alone.
         writer: Where to.
+        photos: Folder of photographs, if the scenario asks for them.
     """
 
     objects: Path
@@ -59,6 +61,7 @@ class RenderJob:
     frames: int
     seed: int
     writer: BopWriter
+    photos: Path | None = None
 
     def missing(self) -> list[int]:
         """Frames that are not on disk yet."""
@@ -66,9 +69,15 @@ class RenderJob:
         return [i for i in range(self.frames) if i not in written]
 
     def describe(self) -> dict[str, object]:
-        """What has to be the same when a job is resumed."""
+        """What has to be the same when a job is resumed.
+
+        Raises:
+            ConfigError: The scenario asks for photos, and there are none.
+        """
         objects = load_object_set(self.objects).objects
-        return {
+        check_photos(self.config, self.photos)
+        shown = {"photos": photos_digest(self.photos)} if self.config.photo_probability else {}
+        return shown | {
             "seed": self.seed,
             "objects": [obj.name for obj in objects],
             "object_set": objects_digest(objects),
@@ -178,9 +187,7 @@ def iterate_frames(job: RenderJob, indices: Iterable[int]) -> Iterator[tuple[int
     """Render frames one after another in this process."""
     loaded = load_bodies(load_object_set(job.objects), job.config.objects)
     bodies = [body for body, _ in loaded.values()]
-    props = make_props(job.seed)
-    if job.config.lookalike_probability:
-        props = props.in_colours_of([mesh for _, mesh in loaded.values()], job.seed)
+    props = props_for(job.config, [mesh for _, mesh in loaded.values()], job.seed, job.photos)
     meshes = props.shapes | {name: mesh for name, (_, mesh) in loaded.items()}
     camera = job.config.camera
     with Renderer(camera.width, camera.height, meshes) as renderer:

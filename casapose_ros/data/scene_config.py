@@ -20,6 +20,7 @@ POSITIVE = (
     "pattern_m",
     "shininess",
     "furniture_shininess",
+    "stain_m",
 )
 MAX_DISTANCE_M = 15.0
 """Objects are then in front of the renderer's far plane with what is behind them."""
@@ -103,6 +104,8 @@ class SceneConfig:
         scatter_m: How far from the middle it then is.
         lookalike_probability: How often a distractor, a sheet, the table or the background has the
             colours of a known object, which is then to be told by its shape.
+        photo_probability: How often any of these shows a photo instead of a painted pattern. The
+            photos are a folder of the user's own; see ``photos.py``.
         sheet_count: Printed sheets that lie on the table, below all else.
         sheet_size_m: Their edges.
         table_size_m: Edges of the table; beyond it there is background.
@@ -113,6 +116,8 @@ class SceneConfig:
             which is unlit, has none.
         furniture_shininess: Exponent of their highlights; papers have the table's.
         recolour: Variation of the known objects' colours.
+        stains: Strength of stains on objects and distractors: how far they change colours, 0 to 1.
+        stain_m: Size of their pattern; the finest ones are a thirtieth of it.
         camera: The camera.
         light: Lamps and shadows.
         effects: What the camera does to the image.
@@ -138,6 +143,7 @@ class SceneConfig:
     scattered_probability: float = 0.0
     scatter_m: tuple[float, float] = (0.2, 0.6)
     lookalike_probability: float = 0.0
+    photo_probability: float = 0.0
     sheet_count: tuple[int, int] = (0, 0)
     sheet_size_m: tuple[float, float] = (0.05, 0.35)
     table_size_m: tuple[float, float] = (0.8, 3.0)
@@ -147,6 +153,8 @@ class SceneConfig:
     furniture_specular: tuple[float, float] = (0.0, 0.5)
     furniture_shininess: tuple[float, float] = (5.0, 100.0)
     recolour: RecolourConfig = field(default_factory=RecolourConfig)
+    stains: tuple[float, float] = (0.0, 0.0)
+    stain_m: tuple[float, float] = (0.05, 0.3)
     camera: CameraConfig = field(default_factory=CameraConfig)
     light: LightConfig = field(default_factory=LightConfig)
     effects: EffectsConfig = field(default_factory=EffectsConfig)
@@ -162,6 +170,8 @@ class SceneConfig:
         for name in POSITIVE:
             if getattr(self, name)[0] <= 0:
                 raise ConfigError(f"{name}: must be positive, got {getattr(self, name)}")
+        if not 0 <= self.stains[0] <= self.stains[1] <= 1:
+            raise ConfigError(f"stains: expected 0 to 1, got {self.stains}")
         if self.distance_m[1] > MAX_DISTANCE_M:
             raise ConfigError(
                 f"distance_m: the renderer draws up to {MAX_DISTANCE_M:g} m, got {self.distance_m}"

@@ -155,6 +155,8 @@ uniform vec3 volume_size;
 in vec3 in_colour;
 #endif
 in vec3 in_normal;
+uniform vec4 stain_place;  // offset, repetitions per metre
+out vec3 stain;
 out vec3 normal;
 out vec3 paint;
 out float depth;
@@ -162,6 +164,7 @@ void main() {
     gl_Position = to_clip * vec4(place(), 1.0);
     depth = gl_Position.w;
     normal = rotation * (in_normal / scale);
+    stain = scale * in_position * stain_place.w + stain_place.xyz;
 #if defined(IMAGE)
     vec2 uv = in_uv * uv_scale + uv_offset;
     paint = vec3(uv.x, 1.0 - uv.y, 0.0);  // image rows run down, v runs up
@@ -190,6 +193,9 @@ vec3 seen(vec3 paint) { return paint; }
 uniform mat3 recolour;
 uniform vec2 shine;
 uniform float label;
+uniform sampler3D stain_pattern;
+uniform float stain_strength;
+in vec3 stain;
 in vec3 normal;
 in vec3 paint;
 in float depth;
@@ -197,7 +203,10 @@ layout(location = 0) out vec4 out_colour;
 layout(location = 1) out vec4 out_shape;
 layout(location = 2) out float out_depth;
 void main() {
-    out_colour = vec4(clamp(recolour * seen(paint), 0.0, 1.0), label);
+    vec3 seen_colour = recolour * seen(paint);
+    if (stain_strength > 0.0)
+        seen_colour *= 1.0 + stain_strength * (texture(stain_pattern, stain).rgb * 2.0 - 1.0);
+    out_colour = vec4(clamp(seen_colour, 0.0, 1.0), label);
     // The unit sphere folded onto a square (octahedron map).
     vec3 n = normal / (abs(normal.x) + abs(normal.y) + abs(normal.z));
     vec2 turned = (1.0 - abs(n.yx)) * vec2(n.x < 0.0 ? -1.0 : 1.0, n.y < 0.0 ? -1.0 : 1.0);

@@ -23,6 +23,9 @@ class Material:
         uv_offset: (2,) where it starts.
         specular: Strength of highlights and reflections, 0 (matte) to about 1.
         shininess: Exponent of the highlight.
+        stains: How far stains change the colour, 0 (clean) to 1; on meshes, not on sheets.
+        stain_size: Metres after which the pattern of stains repeats.
+        stain_offset: (3,) where it starts, in repetitions.
     """
 
     texture: np.ndarray | None = None
@@ -31,6 +34,9 @@ class Material:
     uv_offset: np.ndarray = field(default_factory=lambda: np.zeros(2))
     specular: float = 0.1
     shininess: float = 20.0
+    stains: float = 0.0
+    stain_size: float = 0.1
+    stain_offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
 
 @dataclass(frozen=True)

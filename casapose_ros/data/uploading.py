@@ -139,11 +139,17 @@ def upload_texture(context: moderngl.Context, image: np.ndarray) -> moderngl.Tex
 
 
 def upload_volume(context: moderngl.Context, volume: Volume) -> moderngl.Texture3D:
-    """Upload a volume of colours."""
-    depth, height, width = volume.colours.shape[:3]
-    texture = context.texture3d((width, height, depth), 4, volume.colours.tobytes())
-    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+    """Upload a volume of colours, which ends at its faces."""
+    texture = upload_colours(context, volume.colours)
     texture.repeat_x = texture.repeat_y = texture.repeat_z = False
+    return texture
+
+
+def upload_colours(context: moderngl.Context, colours: np.ndarray) -> moderngl.Texture3D:
+    """Upload (d, h, w, 4) uint8, repeated beyond its faces."""
+    depth, height, width = colours.shape[:3]
+    texture = context.texture3d((width, height, depth), 4, colours.tobytes())
+    texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
     return texture
 
 

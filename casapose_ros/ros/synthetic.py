@@ -11,7 +11,7 @@ from casapose_ros.data.bop import GroundTruth
 from casapose_ros.data.demo_objects import demo_object_set
 from casapose_ros.data.frames import render_frame
 from casapose_ros.data.meshes import Mesh, load_object_set
-from casapose_ros.data.props import make_props
+from casapose_ros.data.props import props_for
 from casapose_ros.data.rendering import Renderer
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import Body, MovingScene, load_bodies
@@ -35,7 +35,8 @@ class SyntheticSource:
         seed: Same seed, same pictures.
 
     Raises:
-        ConfigError: The scenario is wrong or asks for objects that are not in the set.
+        ConfigError: The scenario is wrong or asks for photos, or for objects that are not in
+            the set.
         DatasetError: The object set cannot be read.
         RenderError: There is no OpenGL.
     """
@@ -45,9 +46,7 @@ class SyntheticSource:
         bodies = _load(objects_path, self._config.objects)
         self._bodies = [body for body, _ in bodies.values()]
         self._rng = np.random.default_rng(seed)
-        self._props = make_props(seed)
-        if self._config.lookalike_probability:
-            self._props = self._props.in_colours_of([mesh for _, mesh in bodies.values()], seed)
+        self._props = props_for(self._config, [mesh for _, mesh in bodies.values()], seed)
         self._period = 1 / rate
         self._scene, self._seconds = self._new_scene(), 0.0
         self.camera = self._config.camera.model()

@@ -42,20 +42,23 @@ class RenderRecipe:
     def folder(self) -> str:
         return self.name or Path(self.scenes).stem
 
-    def job(self, settings: Path, objects: Path, data: Path) -> RenderJob:
+    def job(
+        self, settings: Path, objects: Path, data: Path, photos: Path | None = None
+    ) -> RenderJob:
         """What ``casapose render`` would be asked for.
 
         Args:
             settings: The settings file.
             objects: Folder of the object set.
             data: Folder of all data.
+            photos: Folder of photographs for scenarios that ask for them.
 
         Raises:
             ConfigError: The scenario is missing or wrong.
         """
         config = load_yaml(SceneConfig, settings.parent / self.scenes)
         writer = BopWriter(data / self.folder, self.split, jpg=True)
-        return RenderJob(objects, config, self.frames, self.seed, writer)
+        return RenderJob(objects, config, self.frames, self.seed, writer, photos)
 
 
 @dataclass(frozen=True)

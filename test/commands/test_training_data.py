@@ -11,7 +11,7 @@ from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
 from casapose_ros.cli import main
 from casapose_ros.commands import _training_renders as command
 from casapose_ros.config import to_dict
-from casapose_ros.data import render_job
+from casapose_ros.data import props
 
 RECIPES = [
     {"scenes": "scenes/boxes.yaml", "frames": 3, "split": "train_pbr"},
@@ -48,7 +48,7 @@ def preview(folder, *more, data="data"):
 
 
 def test_what_is_missing_is_rendered_once(folder, capsys, monkeypatch):
-    monkeypatch.setattr(render_job, "make_props", lambda seed: small_props())
+    monkeypatch.setattr(props, "make_props", lambda seed: small_props())
     assert preview(folder) == 0
     assert (folder / "sheet.png").exists()
     data = folder / "data" / "boxes"
@@ -73,7 +73,7 @@ def test_what_is_missing_is_rendered_once(folder, capsys, monkeypatch):
 
 
 def test_frames_on_the_fly_are_not_written(folder, monkeypatch):
-    monkeypatch.setattr(render_job, "make_props", lambda seed: small_props())  # of the split val
+    monkeypatch.setattr(props, "make_props", lambda seed: small_props())  # of the split val
     assert preview(folder, "--on-the-fly") == 0
     assert (folder / "sheet.png").exists()
     assert not (folder / "data" / "boxes" / "train_pbr").exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
 
-from casapose_ros.data import render_job
+from casapose_ros.data import props
 from casapose_ros.data.bop_writer import BopWriter
 from casapose_ros.data.frame_window import FrameMaker, FrameWindow, WindowConfig
 from casapose_ros.data.render_job import RenderJob
@@ -90,7 +90,7 @@ def test_scenarios_have_their_shares(tmp_path):
 
 def test_rendered_frames_have_their_truth(tmp_path, monkeypatch):
     require_gl()
-    monkeypatch.setattr(render_job, "make_props", lambda seed: small_props())
+    monkeypatch.setattr(props, "make_props", lambda seed: small_props())
     objects = small_object_set(tmp_path).objects
     jobs = (job(tmp_path, seed=0), job(tmp_path, seed=1))
     maker = FrameMaker(jobs, objects[:2], (80, 60), False)
