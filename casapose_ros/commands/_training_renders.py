@@ -39,7 +39,8 @@ def rendered_data(
         on_the_fly: Render the training split while training.
 
     Raises:
-        ConfigError: The settings render no split to learn from, or a split that nobody asks for.
+        ConfigError: The settings render no split to learn from, or a split that nobody asks for,
+            or a scenario shows photos and there are none, or the other way round.
         DatasetError: The folder holds other renders, or the disk is too small.
         RenderError: There is no OpenGL.
     """

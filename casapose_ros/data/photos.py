@@ -75,10 +75,10 @@ def _read(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    if image is None:
+    if image is not None and image.dtype == np.uint16:
+        image = (image // 257).astype(np.uint8)
+    if image is None or image.dtype != np.uint8:
         raise ConfigError(f"photos: {path} is not an image that can be read: mend or remove it")
-    if image.dtype != np.uint8:
-        image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     if image.shape[2] == 4:

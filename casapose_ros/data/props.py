@@ -15,7 +15,7 @@ import numpy as np
 from casapose_ros.data.colours import surface_colours
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.oddments import random_shape
-from casapose_ros.data.photos import photo_crops
+from casapose_ros.data.photos import find_photos, photo_crops
 from casapose_ros.data.primitives import primitive_meshes
 from casapose_ros.data.resting import surface_points
 from casapose_ros.data.scene_config import SceneConfig
@@ -73,12 +73,16 @@ class Props:
 
 
 def check_photos(config: SceneConfig, photos: Path | None) -> None:
-    """Whether photos are given where a scenario asks for them.
+    """Whether there are photos where a scenario asks for them.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: There are none.
     """
-    if config.photo_probability and photos is None:
+    if not config.photo_probability:
+        return
+    if photos is not None:
+        find_photos(photos)
+    else:
         raise ConfigError(
             f"photo_probability is {config.photo_probability:g}, but there are no photos: name a "
             "folder of them (--photos of casapose render and casapose train), or set it to 0"

@@ -54,6 +54,9 @@ class RenderJob:
         seed: Frame i depends on (seed, i) alone.
         writer: Where to.
         photos: Folder of photographs, if the scenario asks for them.
+
+    Raises:
+        ConfigError: It does, and there are none.
     """
 
     objects: Path
@@ -63,19 +66,17 @@ class RenderJob:
     writer: BopWriter
     photos: Path | None = None
 
+    def __post_init__(self) -> None:
+        check_photos(self.config, self.photos)
+
     def missing(self) -> list[int]:
         """Frames that are not on disk yet."""
         written = self.writer.written()
         return [i for i in range(self.frames) if i not in written]
 
     def describe(self) -> dict[str, object]:
-        """What has to be the same when a job is resumed.
-
-        Raises:
-            ConfigError: The scenario asks for photos, and there are none.
-        """
+        """What has to be the same when a job is resumed."""
         objects = load_object_set(self.objects).objects
-        check_photos(self.config, self.photos)
         shown = {"photos": photos_digest(self.photos)} if self.config.photo_probability else {}
         return shown | {
             "seed": self.seed,

@@ -3,7 +3,10 @@
 import json
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
@@ -12,6 +15,7 @@ from casapose_ros.cli import main
 from casapose_ros.commands import _training_renders as command
 from casapose_ros.config import to_dict
 from casapose_ros.data import props
+from casapose_ros.data.photos import photos_digest
 
 RECIPES = [
     {"scenes": "scenes/boxes.yaml", "frames": 3, "split": "train_pbr"},
@@ -98,6 +102,26 @@ def test_sections_that_make_no_sense(folder, capsys, render, flags, message):
         (folder / "data" / "train_pbr").mkdir(parents=True)
     assert preview(folder, *flags) == 2
     assert message in capsys.readouterr().err
+
+
+def test_photos_are_handed_to_the_scenarios_that_show_some(folder, capsys, monkeypatch):
+    monkeypatch.setattr(props, "make_props", lambda seed: small_props())
+    assert preview(folder, "--photos", folder / "pictures") == 2
+    assert "no scenario of" in capsys.readouterr().err
+    scenes = replace(SMALL_SCENES, photo_probability=0.5)
+    (folder / "scenes" / "boxes.yaml").write_text(yaml.safe_dump(to_dict(scenes)))
+    for flags in ([], ["--on-the-fly"]):
+        assert preview(folder, *flags) == 2
+        assert "photo_probability is 0.5, but there are no photos" in capsys.readouterr().err
+    assert preview(folder, "--photos", folder / "pictures") == 2
+    assert "pictures is not a folder" in capsys.readouterr().err
+    (folder / "pictures").mkdir()
+    cv2.imwrite(str(folder / "pictures" / "red.png"), np.full((8, 8, 3), (0, 0, 255), np.uint8))
+    assert preview(folder, "--photos", folder / "pictures") == 0
+    note = json.loads((folder / "data" / "boxes" / "train_pbr" / "render.json").read_text())
+    assert note["photos"] == photos_digest(folder / "pictures")
+    assert preview(folder, "--photos", folder / "pictures", "--no-render", data="data/boxes") == 2
+    assert "--photos is for what is rendered" in capsys.readouterr().err
 
 
 def test_other_data_beside_frames_on_the_fly_are_refused(folder, capsys):
