@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from trimesh.registration import icp
 from trimesh.transformations import transform_points
 
+from casapose_ros.data.colours import colours_at
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.errors import MeshError
 
@@ -77,7 +78,7 @@ class _Surface:
         bare = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
         points, faces = trimesh.sample.sample_surface(bare, POINTS, seed=0)
         weights = trimesh.triangles.points_to_barycentric(bare.triangles[faces], points)
-        colours = _colours_at(mesh, mesh.faces[faces], weights)
+        colours = colours_at(mesh, mesh.faces[faces], weights)
         spacing = float(np.sqrt(bare.area / POINTS))
         return cls(np.asarray(points), bare.face_normals[faces], colours, cKDTree(points), spacing)
 
@@ -291,16 +292,3 @@ def _colour_agreement(source: _Surface, target: _Surface, T: np.ndarray) -> floa
     a, b = (c - c.mean(axis=0) for c in (source.colours[near], target.colours[index[near]]))
     scale = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.sum(a * b) / scale) if scale > 0 else 0.0
-
-
-def _colours_at(mesh: Mesh, corners: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
-    """(N, 3) RGB inside triangles, by (N, 3) indices of their corners and barycentric weights."""
-    if mesh.texture is not None:
-        height, width = mesh.texture.shape[:2]
-        u, v = np.einsum("nk,nkd->dn", weights, mesh.uv[corners]) % 1.0
-        rows = np.minimum((1 - v) * height, height - 1).astype(int)
-        columns = np.minimum(u * width, width - 1).astype(int)
-        return mesh.texture[rows, columns].astype(float)
-    if mesh.colours is None:
-        return None
-    return np.einsum("nk,nkd->nd", weights, mesh.colours[corners].astype(float))

@@ -21,13 +21,31 @@ def surface_colours(
     """
     areas = trimesh.triangles.area(mesh.vertices[mesh.faces])
     corners = mesh.faces[rng.choice(len(areas), count, p=areas / areas.sum())]
-    weights = rng.dirichlet((1, 1, 1), count)[..., None]
-    points = (weights * mesh.vertices[corners]).sum(axis=1)
-    if mesh.texture is not None:
-        return points, _looked_up(mesh.texture, (weights * mesh.uv[corners]).sum(axis=1))
-    if mesh.colours is None:
+    weights = rng.dirichlet((1, 1, 1), count)
+    points = (weights[..., None] * mesh.vertices[corners]).sum(axis=1)
+    colours = colours_at(mesh, corners, weights)
+    if colours is None:
         return points, np.full((count, 3), round(255 * BARE_GREY), np.uint8)
-    return points, (weights * mesh.colours[corners]).sum(axis=1).round().astype(np.uint8)
+    return points, colours
+
+
+def colours_at(mesh: Mesh, corners: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """The colours inside triangles; None if the mesh has none.
+
+    Args:
+        mesh: The mesh.
+        corners: (n, 3) indices of vertices.
+        weights: (n, 3) barycentric weights of these corners.
+
+    Returns:
+        (n, 3) uint8 RGB.
+    """
+    weights = weights[..., None]
+    if mesh.texture is not None:
+        return _looked_up(mesh.texture, (weights * mesh.uv[corners]).sum(axis=1))
+    if mesh.colours is None:
+        return None
+    return (weights * mesh.colours[corners]).sum(axis=1).round().astype(np.uint8)
 
 
 def _looked_up(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import itertools
 import json
 import multiprocessing
@@ -20,7 +19,8 @@ import numpy as np
 
 from casapose_ros.config import differences, from_dict, to_dict
 from casapose_ros.data.bop import RENDER_NOTE, BopDataset
-from casapose_ros.data.bop_writer import MODELS, BopWriter, write_image, write_json
+from casapose_ros.data.bop_writer import MODELS, BopWriter, write_json
+from casapose_ros.data.contact_sheet import SHEET_FRAMES, tile, write_sheet
 from casapose_ros.data.fitting import check_same_objects
 from casapose_ros.data.frames import LabelledFrame, render_frame
 from casapose_ros.data.meshes import load_object_set
@@ -37,9 +37,6 @@ BYTES_PER_PIXEL = {"jpg": 0.6, "png": 2.2, "depth": 0.8}
 """Generous estimates for noisy images, to see beforehand whether the disk has room."""
 BYTES_PER_OBJECT = 6000
 """Of a mask and the records, whole blocks of the disk."""
-SHEET_COLUMNS, SHEET_FRAMES, TILE = 4, 20, (320, 240)
-GOLDEN = 0.618
-"""Turn of the colour circle from one object to the next that keeps all of them apart."""
 POLL_S = 0.5
 
 
@@ -238,10 +235,10 @@ def finish(job: RenderJob) -> Path:
     path = job.writer.path / job.writer.split / "contact_sheet.png"
     frames = itertools.islice(BopDataset(job.writer.path, job.writer.split), SHEET_FRAMES)
     tiles = [
-        _tile(f.load_image(), [(t.bop_id, f.load_mask(i)) for i, t in enumerate(f.objects)])
+        tile(f.load_image(), [(t.bop_id, f.load_mask(i)) for i, t in enumerate(f.objects)])
         for f in frames
     ]
-    _write_sheet(tiles, path)
+    write_sheet(tiles, path)
     return path
 
 
@@ -249,26 +246,10 @@ def preview(job: RenderJob, path: Path) -> None:
     """Render the first frames into a contact sheet and nothing else."""
     indices = list(range(min(SHEET_FRAMES, job.frames)))
     tiles = [
-        _tile(f.image, [(t.bop_id, m) for t, m in zip(f.truths, f.masks, strict=True)])
+        tile(f.image, [(t.bop_id, m) for t, m in zip(f.truths, f.masks, strict=True)])
         for _, f in iterate_frames(job, indices)
     ]
-    _write_sheet(tiles, path)
-
-
-def _write_sheet(tiles: list[np.ndarray], path: Path) -> None:
-    tiles = tiles + [np.zeros_like(tiles[0])] * (-len(tiles) % SHEET_COLUMNS)
-    rows = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, len(tiles), SHEET_COLUMNS)]
-    write_image(path, np.vstack(rows)[..., ::-1])
-
-
-def _tile(image: np.ndarray, masks: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """(2 h, w, 3) uint8 RGB: the image above the same with its objects in their colours."""
-    labelled = image // 3
-    for bop_id, mask in masks:
-        colour = 170 * np.array(colorsys.hsv_to_rgb(bop_id * GOLDEN % 1, 0.8, 1))
-        labelled[mask] = labelled[mask] + colour.astype(np.uint8)
-    pair = [cv2.resize(x, TILE, interpolation=cv2.INTER_AREA) for x in (image, labelled)]
-    return np.concatenate(pair)
+    write_sheet(tiles, path)
 
 
 def _work(job: RenderJob, indices: list[int], results: multiprocessing.Queue, speaks: bool) -> None:
