@@ -35,3 +35,39 @@ def make_node(ros):
     yield make
     for node in nodes:
         node.destroy_node()
+
+
+@pytest.fixture
+def script():
+    """What the fake network answers."""
+    from ros_fakes import Script
+
+    return Script()
+
+
+@pytest.fixture
+def make_robot(make_node, monkeypatch):
+    """Makes nodes with a fake network and a robot about each."""
+    from rclpy.parameter import Parameter
+    from robot import Robot
+    from ros_fakes import load_fake
+
+    from casapose_ros.ros import node
+
+    monkeypatch.setattr(node, "REPORT_PERIOD", 0.1)
+    monkeypatch.setattr(node, "SILENCE", 0.5)
+    robots = []
+
+    def make(script, load=None, **parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        robots.append(Robot(make_node(load or load_fake(script), parameter_overrides=overrides)))
+        return robots[-1]
+
+    yield make
+    for robot in robots:
+        robot.close()
+
+
+@pytest.fixture
+def robot(make_robot, script):
+    return make_robot(script)
