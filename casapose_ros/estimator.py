@@ -5,7 +5,8 @@
 1. ``framing`` scales and pads the camera's image to what the network takes.
 2. ``network`` gives, for each pixel, which object it shows (``labels``), in which direction that
    object's nine keypoints lie (``vectors``) and how far to trust each direction (``confidence``).
-3. ``keypoints.components`` chooses the pixels that speak for each object.
+3. ``keypoints.components`` chooses the pixels that speak for each object, ``keypoints.instances``
+   those of each of several instances.
 4. ``keypoints.regression`` (or ``keypoints.voting``) intersects their directions: nine 2D points
    per object, each with a covariance.
 5. ``pnp`` finds the pose that projects the object's 3D keypoints onto them.
@@ -28,6 +29,7 @@ from casapose_ros.bundle import load_bundle, load_network
 from casapose_ros.errors import CameraError, ConfigError, ImageError
 from casapose_ros.framing import REFERENCE_AREA, Framing, parse_network_size
 from casapose_ros.keypoints.components import find_regions
+from casapose_ros.keypoints.instances import find_instances
 from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.keypoints.voting import vote_keypoints
 from casapose_ros.network.inference import FieldPredictor
@@ -147,17 +149,17 @@ class PoseEstimator:
     def _find_keypoints(self, fields: Fields) -> list[Keypoints]:
         """Keypoints of every object with enough pixels, in px of the fields."""
         area = fields.labels.size / REFERENCE_AREA
-        regions = find_regions(
-            fields.labels,
-            self.config.component,
-            self.config.min_component_pixels * area,
-            self.config.min_pixels * area,
-        )
-        if self.config.keypoint_method == "ransac":
-            found = vote_keypoints(fields, regions, np.random.default_rng(VOTING_SEED))
+        config, rng = self.config, np.random.default_rng(VOTING_SEED)
+        least = config.min_component_pixels * area, config.min_pixels * area
+        if config.max_instances == 1:
+            regions = find_regions(fields.labels, config.component, *least)
+        else:
+            regions = find_instances(fields, config.max_instances, rng, config.component, *least)
+        if config.keypoint_method == "ransac":
+            found = vote_keypoints(fields, regions, rng)
         else:
             found = regress_keypoints(fields, regions)
-        wanted, scale = self.config.objects, self.config.covariance_scale
+        wanted, scale = config.objects, config.covariance_scale
         return [
             replace(k, covariances=scale * k.covariances)
             for k in found

@@ -10,6 +10,7 @@ from casapose_ros.keypoints.components import COMPONENTS
 
 KEYPOINT_METHODS = ("dkr", "ransac")
 PNP_METHODS = ("weighted", "iterative")
+MAX_INSTANCES = 100
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class EstimatorConfig:
         min_pixels: Objects with fewer mask pixels are left out (paper section 4).
         min_component_pixels: Smaller connected components are no components.
         component: Mask pixels that are used: ``largest``, ``second`` or ``all``.
+        max_instances: Largest number of instances of one object that are told apart. With 1, all
+            pixels of an object are taken for one.
         keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).
         pnp: How the pose is fitted to the keypoints: ``weighted`` by their covariances, or
             ``iterative``, which takes them all alike (paper section 4).
@@ -39,6 +42,7 @@ class EstimatorConfig:
     min_pixels: int = 200
     min_component_pixels: int = 50
     component: str = "largest"
+    max_instances: int = 1
     keypoint_method: str = "dkr"
     pnp: str = "weighted"
     max_reprojection_error: float = 12.0
@@ -56,6 +60,10 @@ class EstimatorConfig:
         if self.component not in COMPONENTS:
             raise ConfigError(
                 f"unknown component {self.component!r}; known: {', '.join(COMPONENTS)}"
+            )
+        if not 1 <= self.max_instances <= MAX_INSTANCES:
+            raise ConfigError(
+                f"max_instances must be 1 to {MAX_INSTANCES}, got {self.max_instances}"
             )
         if self.keypoint_method not in KEYPOINT_METHODS:
             raise ConfigError(

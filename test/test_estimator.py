@@ -316,3 +316,17 @@ def test_camera_of_another_size_is_refused():
 def test_unknown_object_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'box1'"):
         estimator_for(Scene(CAMERA)).with_config(EstimatorConfig(objects=("bx1",)))
+
+
+def test_instances_of_one_object_are_told_apart():
+    poses = [random_pose(np.random.default_rng(seed)) for seed in (1, 2)]
+    scene = Scene(CAMERA)
+    for (R, _), x in zip(poses, (-0.12, 0.1), strict=True):
+        scene.place(BOX, R, np.array([x, 0.0, 0.7]))
+    (one,) = estimator_for(scene).estimate(IMAGE, CAMERA)
+    found = estimator_for(scene, max_instances=3).estimate(IMAGE, CAMERA)
+    assert sorted(pose.instance_id for pose in found) == [0, 1]
+    found.sort(key=lambda pose: pose.t_cam_obj[0])
+    for pose, (R, _), x in zip(found, poses, (-0.12, 0.1), strict=True):
+        assert_pose(pose, R, np.array([x, 0.0, 0.7]))
+    assert one.visible_pixels == pytest.approx(max(p.visible_pixels for p in found), abs=5)

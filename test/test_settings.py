@@ -16,6 +16,7 @@ def test_round_trip_through_plain_values():
     ("wrong", "message"),
     [
         ({"component": "biggest"}, "largest, second, all"),
+        ({"max_instances": 0}, "max_instances must be 1 to 100, got 0"),
         ({"keypoint_method": "DKR"}, "dkr, ransac"),
         ({"pnp": "epnp"}, "unknown pnp 'epnp'; known: weighted, iterative"),
         ({"min_pixels": 0}, "at least 1"),

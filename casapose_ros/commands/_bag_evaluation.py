@@ -13,6 +13,7 @@ from casapose_ros.commands._measuring import (
     Method,
     RunOptions,
     add_run_arguments,
+    model_settings,
     origin_of,
     progress,
     show,
@@ -105,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
             "--objects is missing: a bundle knows of its objects the keypoints alone, and errors "
             "are measured on their surfaces; name the object set or the BOP data set they are from"
         )
-    method = Method.of_bundle(args.model, args.network_size)
+    method = Method.of_bundle(args.model, **model_settings(args))
     options = _bag_options(args)
     report = evaluate_bags(
         method, args.bags, args.objects, args.report, RunOptions.of(args), options

@@ -183,6 +183,7 @@ def _refuse_what_makes_no_sense(args: argparse.Namespace) -> None:
         "--cluster": args.cluster is not None,
         "--resume": args.resume,
         "--network-size": args.network_size is not None,
+        "--max-instances": args.max_instances is not None,
     }
     for name, given in unusable.items():
         if given:

@@ -28,12 +28,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRACTION",
         help="objects that show less than this of themselves are not asked for (%(default)s)",
     )
-    parser.add_argument(
-        "--network-size",
-        metavar="WxH|native",
-        help="size at which the network sees the images; native is their own "
-        "(default: the bundle's)",
-    )
+    add_model_settings(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument(
         "--jobs",
@@ -47,6 +42,28 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="Dask scheduler whose workers, on any number of machines, do the work",
     )
+
+
+def add_model_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare settings of a model that a command may change; :func:`model_settings` reads them."""
+    parser.add_argument(
+        "--network-size",
+        metavar="WxH|native",
+        help="size at which the network sees the images; native is their own "
+        "(default: the bundle's)",
+    )
+    parser.add_argument(
+        "--max-instances",
+        type=int,
+        metavar="N",
+        help="tell up to so many instances of one object apart (default: the bundle's)",
+    )
+
+
+def model_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Those fields of ``EstimatorConfig`` that the command line gives."""
+    given = {name: getattr(args, name) for name in ("network_size", "max_instances")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -96,13 +113,12 @@ class Method:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of_bundle(cls, path: Path, network_size: str | None = None, **changes: Any) -> Method:
+    def of_bundle(cls, path: Path, **changes: Any) -> Method:
         """A model on disk.
 
         Args:
             path: The bundle's folder.
-            network_size: As in ``EstimatorConfig``; None leaves it to the bundle.
-            changes: Other settings of ``EstimatorConfig`` in place of the bundle's.
+            changes: Settings of ``EstimatorConfig`` in place of the bundle's.
 
         Raises:
             BundleError: The bundle cannot be used.
@@ -115,8 +131,6 @@ class Method:
         from casapose_ros.estimator import PoseEstimator
 
         bundle = load_bundle(path)
-        if network_size is not None:
-            changes["network_size"] = network_size
         config = replace(bundle.estimator, **changes)
         return cls(
             bundle.name,

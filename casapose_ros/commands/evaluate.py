@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casapose_ros.commands._dataset_evaluation import Dataset, measure, read_frames
-from casapose_ros.commands._measuring import Method, RunOptions, add_run_arguments, progress, show
+from casapose_ros.commands._measuring import (
+    Method,
+    RunOptions,
+    add_run_arguments,
+    model_settings,
+    progress,
+    show,
+)
 from casapose_ros.commands._scans import for_scans_of
 from casapose_ros.errors import ConfigError
 
@@ -54,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         _refuse_options_of_runs(args)
         report = evaluate_estimates(args.estimates, *where)
     else:
-        method = Method.of_bundle(args.model, args.network_size)
+        method = Method.of_bundle(args.model, **model_settings(args))
         report = evaluate(for_scans_of(args.dataset, method), *where)
     show(report, args.out)
     return 0
@@ -154,6 +161,7 @@ def _refuse_options_of_runs(args: argparse.Namespace) -> None:
     """Refuse what is about running a model where none is run."""
     given = {
         "--network-size": args.network_size is not None,
+        "--max-instances": args.max_instances is not None,
         "--resume": args.resume,
         "--jobs": args.jobs is not None,
         "--cluster": args.cluster is not None,

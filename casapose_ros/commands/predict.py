@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from casapose_ros.commands._measuring import add_model_settings, model_settings
 from casapose_ros.errors import CameraError, ImageError
 from casapose_ros.types import CameraModel, Estimate, Fields, ObjectModel, ObjectPose
 
@@ -54,12 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the network's logits, vectors (dy, dx) and confidence there, one .npz each",
     )
-    parser.add_argument(
-        "--network-size",
-        metavar="WxH|native",
-        help="size at which the network sees the images; native is their own "
-        "(default: the bundle's)",
-    )
+    add_model_settings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,9 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     camera = load_camera(args.camera)
     estimator = PoseEstimator.load(args.model)
-    if args.network_size:
-        config = dataclasses.replace(estimator.config, network_size=args.network_size)
-        estimator = estimator.with_config(config)
+    if changes := model_settings(args):
+        estimator = estimator.with_config(dataclasses.replace(estimator.config, **changes))
     for folder in (args.out.parent, args.pictures, args.fields):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

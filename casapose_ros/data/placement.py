@@ -109,10 +109,22 @@ class Placement:
 def choose_bodies(
     rng: np.random.Generator, config: SceneConfig, bodies: Sequence[Body], count: int | None = None
 ) -> list[Body]:
-    """Different objects in random order; as many as the configured range says if not given."""
+    """Objects in random order, each as often as the configured range says.
+
+    Args:
+        rng: Source of chance.
+        config: Ranges.
+        bodies: The objects to choose from.
+        count: Number of different objects; drawn from the configured range if None.
+    """
     low, high = (min(n, len(bodies)) for n in config.object_count)
     count = rng.integers(low, high + 1) if count is None else min(count, len(bodies))
-    return [bodies[i] for i in rng.permutation(len(bodies))[:count]]
+    chosen = [bodies[i] for i in rng.permutation(len(bodies))[:count]]
+    fewest, most = config.instances_per_object
+    if most == 1:  # no number drawn: see furnishing
+        return chosen
+    repeated = [b for b in chosen for _ in range(rng.integers(fewest, most + 1))]
+    return [repeated[i] for i in rng.permutation(len(repeated))]
 
 
 def place_objects(

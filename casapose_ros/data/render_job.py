@@ -170,7 +170,7 @@ def bytes_per_frame(job: RenderJob) -> float:
     camera = job.config.camera
     parts = ["jpg" if job.writer.jpg else "png", *(["depth"] if job.writer.depth else [])]
     pixels = camera.width * camera.height
-    count = job.config.object_count[1]
+    count = job.config.object_count[1] * job.config.instances_per_object[1]
     return pixels * sum(BYTES_PER_PIXEL[p] for p in parts) + count * BYTES_PER_OBJECT
 
 

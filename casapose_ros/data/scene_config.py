@@ -81,6 +81,7 @@ class SceneConfig:
     Attributes:
         objects: Names of the objects to draw from; empty for all of the set.
         object_count: Different objects per scene.
+        instances_per_object: How often each of them is there.
         azimuth_deg: Camera's bearing about the z axis of an upright object: 0 sees its -y side,
             90 its +x side.
         elevation_deg: Camera's height above the table, seen from the object's origin.
@@ -125,6 +126,7 @@ class SceneConfig:
 
     objects: tuple[str, ...] = ()
     object_count: tuple[int, int] = (2, 3)
+    instances_per_object: tuple[int, int] = (1, 1)
     azimuth_deg: tuple[float, float] = (-180.0, 180.0)
     elevation_deg: tuple[float, float] = (10.0, 80.0)
     roll_deg: tuple[float, float] = (-15.0, 15.0)
@@ -163,6 +165,10 @@ class SceneConfig:
         check_ranges(self)
         if self.object_count[0] < 1:
             raise ConfigError(f"object_count: at least one object is needed: {self.object_count}")
+        if self.instances_per_object[0] < 1:
+            raise ConfigError(
+                f"instances_per_object: at least one is needed: {self.instances_per_object}"
+            )
         if not 0 < self.elevation_deg[0] <= self.elevation_deg[1] <= 90:
             raise ConfigError(
                 f"elevation_deg: the camera must be above the table, got {self.elevation_deg}"

@@ -230,7 +230,7 @@ def _narrowed(config: SceneConfig, swing: float) -> SceneConfig:
 
 
 def _no_room(config: SceneConfig) -> ConfigError:
-    low, high = config.object_count
+    low, high = np.multiply(config.object_count, config.instances_per_object)
     return ConfigError(
         f"no room for {low} to {high} objects at {config.distance_m} m after {SCENE_ATTEMPTS} "
         "attempts: widen the ranges or ask for fewer objects"

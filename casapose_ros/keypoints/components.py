@@ -1,8 +1,8 @@
 """Which mask pixels speak for which object instance (paper section 3.3, Table 3).
 
 The result is a list of foreground pixels sorted by instance, never a K x H x W stack, so that
-everything downstream costs the same for one object as for thirty. A finer separation, for example
-of several instances of one class, only has to produce more :class:`Regions`.
+everything downstream costs the same for one object as for thirty. ``instances`` tells several
+instances of one class apart.
 """
 
 from __future__ import annotations
@@ -109,8 +109,7 @@ def find_regions(
     classes = labels.ravel()[pixels]
     if component == "all":
         group = classes.astype(np.intp)
-        chosen = np.arange(256)
-        class_of = np.arange(256)
+        chosen = class_of = np.arange(int(labels.max(initial=0)) + 1)
     else:
         group = label_components(labels).ravel()[pixels]
         class_of = np.zeros(group.max(initial=0) + 1, dtype=np.intp)

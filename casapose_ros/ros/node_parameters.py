@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from casapose_ros.errors import ConfigError
 from casapose_ros.keypoints.components import COMPONENTS
 from casapose_ros.ros.parameters import check_fields, parameter
-from casapose_ros.settings import KEYPOINT_METHODS, PNP_METHODS, EstimatorConfig
+from casapose_ros.settings import KEYPOINT_METHODS, MAX_INSTANCES, PNP_METHODS, EstimatorConfig
 from casapose_ros.types import NUM_KEYPOINTS
 
 TF_PREFIX = re.compile(r"(?!/)[A-Za-z0-9_./-]*")
@@ -57,6 +57,12 @@ class NodeParameters:
         EstimatorConfig.component,
         "Which connected pixels speak for an object.",
         choices=tuple(COMPONENTS),
+    )
+    max_instances: int = parameter(
+        EstimatorConfig.max_instances,
+        "Largest number of instances of one object that are told apart.",
+        low=1,
+        high=MAX_INSTANCES,
     )
     keypoint_method: str = parameter(
         EstimatorConfig.keypoint_method,
@@ -113,6 +119,7 @@ _ESTIMATOR_NAMES = (
     "score_threshold",
     "min_pixels",
     "component",
+    "max_instances",
     "keypoint_method",
     "pnp",
 )

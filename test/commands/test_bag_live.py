@@ -166,6 +166,7 @@ def test_bag_without_truth_gives_the_delivery_alone(evaluate, tmp_path, capsys):
         (["--cluster", "host:1"], "--cluster means nothing with --live"),
         (["--resume"], "--resume means nothing with --live"),
         (["--network-size", "native"], "--network-size means nothing with --live"),
+        (["--max-instances", "2"], "--max-instances means nothing with --live"),
         (["--speed", "0"], "speed must be positive"),
         (["--params", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--image-topic", "/other"], "no topic /other"),

@@ -271,7 +271,13 @@ def test_a_results_file_may_be_measured_on_the_first_images_alone(measure, folde
 
 @pytest.mark.parametrize(
     "options",
-    [["--network-size", "96x72"], ["--jobs", "2"], ["--cluster", "tcp://a:1"], ["--resume"]],
+    [
+        ["--network-size", "96x72"],
+        ["--max-instances", "2"],
+        ["--jobs", "2"],
+        ["--cluster", "tcp://a:1"],
+        ["--resume"],
+    ],
 )
 def test_options_of_runs_are_refused_with_estimates(folder, tmp_path, capsys, options):
     arguments = ["evaluate", str(folder.path), "--estimates", str(tmp_path / "x.csv"), *options]
@@ -312,10 +318,12 @@ def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["evaluate", folder.path, "--model", bundle, "--out", out]
     arguments += ["--network-size", "96x72", "--limit", "2", "--min-visibility", "0.5"]
+    arguments += ["--max-instances", "3"]
     assert cli.main([str(argument) for argument in arguments]) == 0
     values = json.loads((out / "report.json").read_text())
     assert values["frames"] == 2 and values["origin"]["network_size"] == [96, 72]
     assert values["min_visibility"] == 0.5
+    assert '"max_instances": 3' in (out / "frames.jsonl").read_text().splitlines()[0]
     printed = capsys.readouterr().out
     assert "untrained on boxes/test" in printed and "2 frames" in printed
 
@@ -326,6 +334,7 @@ def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
         ("--min-visibility", "1.5", "must be in 0..1, got 1.5"),
         ("--limit", "0", "must be at least 1, got 0"),
         ("--network-size", "big", "'big'"),
+        ("--max-instances", "0", "max_instances must be 1 to 100, got 0"),
         ("--split", "nowhere", "no such split"),
     ],
 )

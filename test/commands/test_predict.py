@@ -159,6 +159,7 @@ def test_network_size(tmp_path, camera_file, images, bundle, size, shape):
         ("--model", "nowhere", "nowhere is no model bundle"),
         ("--camera", "nowhere.yaml", "no such camera file"),
         ("--network-size", "big", "network size must be WxH"),
+        ("--max-instances", "0", "max_instances must be 1 to 100, got 0"),
     ],
 )
 def test_bad_arguments_end_with_a_reason(

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +127,20 @@ def test_objects_and_distractors_stand_on_the_floor_apart(bodies):
         for points in in_world(scene, bodies):
             assert points[:, 2].min() == pytest.approx(0, abs=1e-3)
         assert deepest(scene, bodies) < 0.001
+
+
+def test_objects_are_there_several_times(bodies):
+    config = replace(
+        CONFIG, object_count=(2, 2), instances_per_object=(1, 3), distance_m=(0.3, 0.9)
+    )
+    counts = []
+    for i in range(20):
+        scene = sample_scene(np.random.default_rng(i), config, bodies, small_props())
+        meshes = [instance.mesh for instance in scene.stage.instances[: len(scene.objects)]]
+        assert meshes == [model.name for model in scene.objects]
+        counts += Counter(meshes).values()
+        assert len(set(meshes)) == 2 and deepest(scene, bodies) < 0.001
+    assert set(counts) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("manner", MANNERS[1:])
@@ -321,6 +336,7 @@ def test_textures_differ():
         ({"distance_m": [0.0, 0.3]}, "distance_m: must be positive"),
         ({"elevation_deg": [-10, 40]}, "above the table"),
         ({"object_count": [0, 2]}, "at least one object"),
+        ({"instances_per_object": [0, 2]}, "instances_per_object: at least one"),
         ({"light": {"fill_count": [0, 4]}}, "at most 3 fill lamps"),
         ({"other_face_probability": 2.0}, "other_face_probability: expected 0 to 1"),
         ({"stacked_probability": 0.7, "floating_probability": 0.5}, "at most 1, got 1.2"),

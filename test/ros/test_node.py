@@ -157,6 +157,7 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
         "keypoint_method": "ransac",
         "pnp": "iterative",
         "component": "all",
+        "max_instances": 4,
         "tf_prefix": "seen_",
     }
     for name, value in changes.items():
@@ -168,6 +169,7 @@ def test_runtime_parameters_act_on_the_next_image(robot, script):
     assert [t.child_frame_id for t in transforms[0].transforms] == ["seen_drill"]
     config = script.configs[0]
     assert (config.min_pixels, config.keypoint_method, config.component) == (55, "ransac", "all")
+    assert config.max_instances == 4
     assert config.pnp == "iterative"
 
     robot.node.set_parameters([Parameter("score_threshold", value=0.7)])
