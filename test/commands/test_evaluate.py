@@ -323,7 +323,7 @@ def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
     values = json.loads((out / "report.json").read_text())
     assert values["frames"] == 2 and values["origin"]["network_size"] == [96, 72]
     assert values["min_visibility"] == 0.5
-    assert '"max_instances": 3' in (out / "frames.jsonl").read_text().splitlines()[0]
+    assert '"max_instances":3,' in (out / "frames.jsonl").read_text().splitlines()[0]
     printed = capsys.readouterr().out
     assert "untrained on boxes/test" in printed and "2 frames" in printed
 
