@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 
 import numpy as np
 
@@ -60,10 +61,11 @@ class SyntheticSource:
         scene = self._scene.at(self._seconds)
         self._seconds += self._period
         frame = render_frame(self._renderer, scene, self._config.effects, self._rng)
-        truth = (
-            _as_pose(true, model, self.camera)
-            for true, model in zip(frame.truths, scene.objects, strict=True)
-        )
+        counts: Counter[str] = Counter()
+        truth = []
+        for true, model in zip(frame.truths, scene.objects, strict=True):
+            truth.append(_as_pose(true, model, counts[model.name], self.camera))
+            counts[model.name] += 1
         return Picture(frame.image, tuple(truth))
 
     def close(self) -> None:
@@ -81,13 +83,15 @@ def _load(objects_path: str, names: tuple[str, ...]) -> dict[str, tuple[Body, Me
         return load_bodies(demo_object_set(folder), names)
 
 
-def _as_pose(true: GroundTruth, model: ObjectModel, camera: CameraModel) -> ObjectPose:
+def _as_pose(
+    true: GroundTruth, model: ObjectModel, instance: int, camera: CameraModel
+) -> ObjectPose:
     """The truth in the form of an answer; its score is the visible fraction."""
     left, top, width, height = true.bbox_visib if true.px_count_visib else (0, 0, 0, 0)
     return ObjectPose(
         name=model.name,
         class_id=model.class_id,
-        instance_id=0,
+        instance_id=instance,
         score=true.visib_fract,
         R_cam_obj=true.R_cam_obj,
         t_cam_obj=true.t_cam_obj,

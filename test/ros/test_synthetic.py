@@ -45,6 +45,15 @@ def test_truth_fits_the_picture(make_source):
             assert left < x < right and top < y < bottom
 
 
+def test_instances_of_an_object_are_numbered(make_source, tmp_path):
+    with (tmp_path / "scene.yaml").open("a") as scene:
+        scene.write("instances_per_object: [2, 2]\ndistance_m: [0.3, 1.2]\n")
+    truth = make_source().read().truth
+    found = {(o.name, o.instance_id): o.t_cam_obj for o in truth}
+    assert found.keys() == {(name, i) for name in ("cube", "wedge") for i in (0, 1)}
+    assert np.linalg.norm(found["cube", 0] - found["cube", 1]) > 0.05
+
+
 def test_same_seed_same_pictures(make_source):
     first, second, other = make_source(seed=3), make_source(seed=3), make_source(seed=4)
     for _ in range(2):
