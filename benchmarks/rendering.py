@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--photos", type=Path, help="for a scenario that shows some")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     config = load_yaml(SceneConfig, args.config)
@@ -100,7 +101,7 @@ def main() -> None:
 
         def job(name: str) -> RenderJob:
             writer = BopWriter(Path(folder) / name, "train_pbr", jpg=True)
-            return RenderJob(args.objects, config, args.frames, 0, writer)
+            return RenderJob(args.objects, config, args.frames, 0, writer, args.photos)
 
         for jobs in args.jobs:
             rate = frames_per_second(job(f"jobs{jobs}"), jobs)

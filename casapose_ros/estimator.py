@@ -18,7 +18,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +58,8 @@ class PoseEstimator:
         clock: Seconds, for the times per stage.
 
     Raises:
-        ConfigError: ``config.objects`` names an object that is not among ``objects``.
+        ConfigError: ``config.objects`` names an object that is not among ``objects``, or one is
+            called as another one's further instances are.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class PoseEstimator:
         self.name = name
         self.clock = clock
         _check_names(self.config.objects, [obj.name for obj in self.objects])
+        if self.config.max_instances > 1:
+            _check_instance_names([obj.name for obj in self.objects])
 
     @classmethod
     def load(cls, path: str | Path, config: EstimatorConfig | None = None) -> PoseEstimator:
@@ -137,7 +142,7 @@ class PoseEstimator:
         times.append(self.clock())
         poses = [self._estimate_pose(found, camera) for found in keypoints]
         objects = [p for p in poses if p is not None and p.score >= self.config.score_threshold]
-        objects.sort(key=lambda pose: -pose.score)
+        objects = _numbered(sorted(objects, key=lambda pose: -pose.score))
         times.append(self.clock())
         stages = ("preprocess", "network", "keypoints", "pnp")
         return Estimate(objects, fields, dict(zip(stages, np.diff(times).tolist(), strict=True)))
@@ -195,6 +200,16 @@ class PoseEstimator:
         )
 
 
+def _numbered(poses: Sequence[ObjectPose]) -> list[ObjectPose]:
+    """The poses with instances counted from 0 in each class, in this order."""
+    counts: Counter[int] = Counter()
+    numbered = []
+    for pose in poses:
+        numbered.append(replace(pose, instance_id=counts[pose.class_id]))
+        counts[pose.class_id] += 1
+    return numbered
+
+
 def _check_input(image: np.ndarray, camera: CameraModel) -> None:
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
         got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
@@ -218,3 +233,14 @@ def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"the model has no object {name!r}; {hint}")
+
+
+def _check_instance_names(known: Sequence[str]) -> None:
+    """Further instances of ``cup`` are called ``cup_1``, ``cup_2`` on /tf."""
+    for name in known:
+        stem = re.fullmatch(r"(.+)_[0-9]+", name)
+        if stem and stem[1] in known:
+            raise ConfigError(
+                f"max_instances above 1 needs other names: the object {name!r} is called like an "
+                f"instance of {stem[1]!r}"
+            )

@@ -35,7 +35,7 @@ ALLOWED = {
     "visualisation": BASE | {"keypoints"},
     "estimator": ESTIMATION,
     "data": BASE | {"objects", "keypoints"},
-    "evaluation": BASE | {"data", "score"},
+    "evaluation": BASE | {"data", "score", "settings"},
     "bags": BASE | {"files", "image_messages", "data", "evaluation"},
     "training": ESTIMATION | {"objects", "data", "evaluation", "estimator"},
     "ros": ESTIMATION

@@ -330,3 +330,28 @@ def test_instances_of_one_object_are_told_apart():
     for pose, (R, _), x in zip(found, poses, (-0.12, 0.1), strict=True):
         assert_pose(pose, R, np.array([x, 0.0, 0.7]))
     assert one.visible_pixels == pytest.approx(max(p.visible_pixels for p in found), abs=5)
+
+
+def test_instances_are_numbered_by_their_scores():
+    """The larger one is worse, and left out where its score does not suffice."""
+    scene = Scene(CAMERA)
+    R, _ = random_pose(np.random.default_rng(1))
+    scene.place(BOX, R, np.array([-0.1, 0.0, 0.5]))
+    scene.fields.vectors[:, :, 1:] += np.random.default_rng(0).normal(0, 0.5, (480, 640, 8, 2))
+    scene.place(BOX, R, np.array([0.15, 0.0, 0.8]))
+    good, bad = estimator_for(scene, max_instances=2).estimate(IMAGE, CAMERA)
+    assert (good.instance_id, bad.instance_id) == (0, 1)
+    assert good.visible_pixels < bad.visible_pixels and bad.score < good.score
+    between = (good.score + bad.score) / 2
+    estimator = estimator_for(scene, max_instances=2, score_threshold=between)
+    (only,) = estimator.estimate(IMAGE, CAMERA)
+    assert only.instance_id == 0 and only.score == good.score
+
+
+def test_objects_called_like_instances_are_refused():
+    known = box_object(1, name="cup"), box_object(2, name="cup_1"), box_object(3, name="mug_1")
+    scene = Scene(CAMERA, num_objects=3)
+    assert estimator_for(scene, known).objects == known
+    with pytest.raises(ConfigError, match="'cup_1' is called like an instance of 'cup'"):
+        estimator_for(scene, known, max_instances=2)
+    estimator_for(scene, (known[0], box_object(2, name="mug_1")), max_instances=2)

@@ -52,6 +52,7 @@ def note_data(
                 f"{path}: the run began with {before['source']}, now it is to learn from "
                 f"{now['source']}: go on with the same, or train into another folder"
             )
+        before, now = _completed(before), _completed(now)
         told = [text for k in now if k in before for text in differences(before[k], now[k], k)]
         if told:
             raise ConfigError(
@@ -95,6 +96,16 @@ def _describe(
             for frame in each.frames
         ),
         "rendered": [json.loads(note.read_text()) if note.exists() else None for note in notes],
+    }
+
+
+def _completed(noted: dict[str, Any]) -> dict[str, Any]:
+    """With all that scenarios can say today, whatever version wrote it down."""
+    from casapose_ros.data.render_job import complete
+
+    return {
+        key: [note and complete(note) for note in value] if key in ("rendered", "jobs") else value
+        for key, value in noted.items()
     }
 
 

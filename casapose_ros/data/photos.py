@@ -21,13 +21,16 @@ def find_photos(folder: Path) -> list[Path]:
     """All image files in a folder and those inside it, in the order of their names.
 
     Raises:
-        ConfigError: It is no folder, or has no image.
+        ConfigError: It is no folder, or has no image, or one that does not begin like an image.
     """
     if not folder.is_dir():
         raise ConfigError(f"photos: {folder} is not a folder")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = sorted(p for p in folder.rglob("*") if _is_photo(p))
     if not found:
         raise ConfigError(f"photos: {folder} has no image ({', '.join(sorted(SUFFIXES))})")
+    for path in found:
+        if not cv2.haveImageReader(str(path)):
+            raise _unreadable(path)
     return found
 
 
@@ -61,6 +64,14 @@ def photo_crops(rng: np.random.Generator, folder: Path, count: int, size: int) -
     return [_crop(rng, _read(photos[i]), size) for i in order[:count]]
 
 
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _unreadable(path: Path) -> ConfigError:
+    return ConfigError(f"photos: {path} is not an image that can be read: mend or remove it")
+
+
 def _crop(rng: np.random.Generator, image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     edge = max(round(min(height, width) * rng.uniform(*CROP)), 1)
@@ -73,12 +84,16 @@ def _crop(rng: np.random.Generator, image: np.ndarray, size: int) -> np.ndarray:
 
 def _read(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    # Cameras write how they were held into JPEG files, which the other mode ignores.
+    mode = cv2.IMREAD_COLOR if path.suffix.lower() in (".jpg", ".jpeg") else cv2.IMREAD_UNCHANGED
+    try:
+        image = cv2.imread(str(path), mode)
+    except cv2.error as error:  # more pixels than OpenCV takes
+        raise _unreadable(path) from error
     if image is not None and image.dtype == np.uint16:
         image = (image // 257).astype(np.uint8)
     if image is None or image.dtype != np.uint8:
-        raise ConfigError(f"photos: {path} is not an image that can be read: mend or remove it")
+        raise _unreadable(path)
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     if image.shape[2] == 4:

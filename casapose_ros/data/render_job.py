@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -126,6 +127,14 @@ def prepare(job: RenderJob, resume: bool) -> Plan:
     return Plan(missing, needed, free)
 
 
+def complete(note: dict[str, Any]) -> dict[str, Any]:
+    """What was rendered, also as older versions noted it: new settings were as by default."""
+    if "config" not in note:
+        return note
+    config = to_dict(from_dict(SceneConfig, note["config"]))
+    return note | {"config": json.loads(json.dumps(config))}
+
+
 def check_begun(job: RenderJob) -> None:
     """Whether the job can go on with what is on the disk, if anything is.
 
@@ -140,21 +149,24 @@ def check_begun(job: RenderJob) -> None:
             f"{folder} is inside the object set {job.objects}, which is copied to beside the "
             "images: render into another folder"
         )
-    if note.exists():
-        now, before = json.loads(json.dumps(job.describe())), json.loads(note.read_text())
-        # A setting that an older version did not have was as it is by default.
-        before["config"] = to_dict(from_dict(SceneConfig, before["config"]))
+    written = job.writer.written()
+    if job.photos is not None and folder.resolve().is_relative_to(job.photos.resolve()):
+        raise DatasetError(
+            f"{folder} is inside the folder of photos {job.photos}, which would get the images as "
+            "well: render into another folder"
+        )
+    if note.exists() and written:
+        now, before = json.loads(json.dumps(job.describe())), complete(json.loads(note.read_text()))
         different = differences({**now, **before}, now)
         if different:
             raise DatasetError(
                 f"{note}: begun with other settings ({'; '.join(different)}): "
                 "resume with the same, or render into another folder"
             )
-    elif any(folder.glob("[0-9]*")):
+    elif not note.exists() and any(folder.glob("[0-9]*")):
         raise DatasetError(
             f"{folder} has scenes that 'casapose render' has not made: render into another folder"
         )
-    written = job.writer.written()
     if written and max(written) >= job.frames:
         raise DatasetError(
             f"{folder} has {len(written)} frames already, and {job.frames} are asked for: ask for "

@@ -24,12 +24,11 @@ from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.opengl import create_context
 from casapose_ros.data.sampling_grids import SamplingGrid
 from casapose_ros.data.shadows import ShadowMaps
-from casapose_ros.data.stage import Instance, Stage
+from casapose_ros.data.stage import MAX_INSTANCES, Instance, Stage
 from casapose_ros.data.uploading import TextureCache
 from casapose_ros.errors import RenderError
 from casapose_ros.types import CameraModel
 
-MAX_INSTANCES = 255
 CELL_TEXELS = 5.0
 """How large cells of a coarser mesh may be in shadow maps, which are blurred anyway."""
 NO_BOX = (-1, -1, -1, -1)

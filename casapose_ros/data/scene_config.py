@@ -9,6 +9,7 @@ import numpy as np
 from casapose_ros.data.effects import EffectsConfig
 from casapose_ros.data.materials import RecolourConfig
 from casapose_ros.data.ranges import check_ranges
+from casapose_ros.data.stage import MAX_INSTANCES
 from casapose_ros.errors import ConfigError
 from casapose_ros.types import CameraModel
 
@@ -168,6 +169,12 @@ class SceneConfig:
         if self.instances_per_object[0] < 1:
             raise ConfigError(
                 f"instances_per_object: at least one is needed: {self.instances_per_object}"
+            )
+        things = self.object_count[1] * self.instances_per_object[1] + self.distractor_count[1]
+        if things > MAX_INSTANCES:
+            raise ConfigError(
+                f"object_count times instances_per_object, and distractor_count: at most "
+                f"{MAX_INSTANCES} things can be drawn, got up to {things}"
             )
         if not 0 < self.elevation_deg[0] <= self.elevation_deg[1] <= 90:
             raise ConfigError(

@@ -107,7 +107,7 @@ def sample_scene(
 class MovingScene:
     """One scene that a camera flies round, smoothly and for ever, within the configured ranges.
 
-    It has as many objects as the configuration allows.
+    It has as many different objects as the configuration allows.
 
     Args:
         rng: Source of chance; used here only, not by :meth:`at`.

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+MAX_INSTANCES = 255
+"""A label is a byte, and 0 is none of them."""
+
 
 @dataclass(frozen=True)
 class Material:

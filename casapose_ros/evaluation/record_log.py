@@ -22,6 +22,7 @@ from casapose_ros.config import to_dict
 from casapose_ros.errors import ConfigError, DatasetError, OutputError
 from casapose_ros.evaluation.records import FrameRecord, record_from_json, to_json
 from casapose_ros.files import replacing
+from casapose_ros.settings import EstimatorConfig
 
 FORMAT = 1
 LOG_FILE = "frames.jsonl"
@@ -239,7 +240,10 @@ def _lock(folder: Path) -> int:
 
 def _check_same(path: Path, found: RunHeader, given: RunHeader) -> None:
     there, here = (json.loads(json.dumps(to_dict(header))) for header in (found, given))
-    there, here = ({**header, **header.pop("settings")} for header in (there, here))
+    there, here = ({**header.pop("settings"), **header} for header in (there, here))
+    # A setting that an older version did not have was as it is by default.
+    defaults = to_dict(EstimatorConfig())
+    there = {key: defaults[key] for key in here if key in defaults} | there
     different = [
         f"{key}: {there.get(key)!r} there, {here.get(key)!r} here"
         for key in here | there

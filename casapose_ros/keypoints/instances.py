@@ -25,6 +25,9 @@ MIN_COSINE = 0.9
 """A pixel points at a centre if that lies within this angle of its vector (26 degrees)."""
 CONCENTRATION = 20.0
 """Of the vectors about the true direction (von Mises): a standard deviation of 13 degrees."""
+MIN_VOTERS = 0.3
+"""So many of an instance's least number of pixels have to vote for its centre, which asks for more
+than to point at it."""
 MIN_SHARE = 0.1
 """So many of the pixels around a centre have to vote for it: wrong vectors meet somewhere, too."""
 MIN_DISTANCE = 0.5
@@ -103,10 +106,10 @@ def _vote_centres(
     centres: np.ndarray,
     directions: np.ndarray,
     max_instances: int,
-    min_voters: float,
+    min_pixels: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Centres that at least ``min_voters`` pixels point at, the most popular first.
+    """Centres that at least ``min_pixels`` pixels point at, the most popular first.
 
     Returns:
         (M, 2) px, and (M,) px, the median distance of those that have voted for it.
@@ -114,19 +117,20 @@ def _vote_centres(
     found, reaches = np.zeros((0, 2)), np.zeros(0)
     middle = centres.mean(axis=1, keepdims=True)  # seen from there, float32 votes are exact enough
     centres = everyone = centres - middle
-    while len(found) < max_instances and centres.shape[1] >= max(min_voters, 2):
+    while len(found) < max_instances and centres.shape[1] >= max(min_pixels, 2):
         voters = consensus(centres, directions, rng, VotingConfig())
-        if np.count_nonzero(voters) < max(min_voters, 2):
+        if np.count_nonzero(voters) < max(MIN_VOTERS * min_pixels, 2):
             break
         centre = _meeting_point(centres[:, voters], directions[:, voters])[None]
         cosines, distances = _towards(centre, centres, directions)
         reach = np.median(distances[0, voters])
         around = np.count_nonzero(np.linalg.norm(everyone.T - centre, axis=1) <= reach)
-        apart = np.linalg.norm(found - centre, axis=1)
+        pointing = cosines[0] > MIN_COSINE
         heard = np.count_nonzero(distances[0, voters] <= reach) >= MIN_SHARE * around
-        if heard and (apart > MIN_DISTANCE * reaches).all():
+        apart = np.linalg.norm(found - centre, axis=1) > MIN_DISTANCE * reaches
+        if heard and apart.all() and np.count_nonzero(pointing) >= min_pixels:
             found, reaches = np.vstack([found, centre]), np.append(reaches, max(reach, 1.0))
-        left = ~(voters | (cosines[0] > MIN_COSINE))
+        left = ~(voters | pointing)
         centres, directions = centres[:, left], directions[:, left]
     return found + middle.T, reaches
 

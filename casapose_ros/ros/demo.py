@@ -69,6 +69,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         bundle = load_bundle(args.model)
     scene = load_yaml(SceneConfig, args.scene)
+    instances = scene.instances_per_object[1]
     args.out.mkdir(parents=True, exist_ok=True)
     for old in args.out.glob("[0-9][0-9][0-9]_*.png"):
         old.unlink()
@@ -80,7 +81,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     try:
         observer = DemoObserver(references, scene.camera.model(), args.out)
         with contextlib.ExitStack() as stack:
-            children = [stack.enter_context(child) for child in _start_nodes(args, object_set)]
+            nodes = _start_nodes(args, object_set, instances)
+            children = [stack.enter_context(child) for child in nodes]
             _watch(observer, children, args.seconds, console)
         observer.destroy_node()
     finally:
@@ -125,7 +127,9 @@ def _references(bundle: Bundle, object_set: ObjectSet) -> dict[str, Reference]:
     }
 
 
-def _start_nodes(args: argparse.Namespace, object_set: ObjectSet) -> Iterator[Child]:
+def _start_nodes(
+    args: argparse.Namespace, object_set: ObjectSet, instances: int
+) -> Iterator[Child]:
     """The two nodes, each as soon as it is asked for."""
     camera = {
         "objects_path": object_set.path,
@@ -135,6 +139,8 @@ def _start_nodes(args: argparse.Namespace, object_set: ObjectSet) -> Iterator[Ch
     }
     # On a busy machine best effort loses most images between two processes.
     pose = {"model_path": args.model, "qos_overrides./image.subscription.reliability": "reliable"}
+    if instances > 1:
+        pose["max_instances"] = instances
     nodes = {"camera_node": camera, "node": pose}
     for module, parameters in nodes.items():
         log = args.out / f"{module}.log"

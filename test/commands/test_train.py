@@ -18,6 +18,7 @@ from casapose_ros.commands._training_data import TrainingData, shown_objects, tr
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart
 from casapose_ros.commands._training_validation import make_validator, validation_set
+from casapose_ros.config import to_dict
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.frame_window import WindowConfig
@@ -271,6 +272,31 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
         ConfigError, match="began with data sets, now it is to learn from frames on"
     ):
         note(TrainingData((), live=(EmptyJob(),), window=WindowConfig()))
+
+
+def test_a_run_goes_on_after_scenarios_have_learned_more(tmp_path):
+    """Its notes are of a version that knew fewer settings; those of then still count."""
+    pose = random_pose(np.random.default_rng(0))
+    BopFolder(tmp_path / "data", (BOX,), [[(BOX, *pose)]])
+    data = TrainingData((tmp_path / "data",), split="test")
+    scenes = to_dict(SceneConfig())
+
+    def note(**changes):
+        rendered = {"seed": 1, "config": scenes | changes}
+        (tmp_path / "data" / "test" / "render.json").write_text(json.dumps(rendered))
+        frames = FrameCache(*[np.zeros((5, 1))] * 3, 1.0)
+        start = TrainingStart(TrainConfig(), (BOX,), tmp_path, None)
+        note_data(tmp_path, data, training_sets(data), frames, start)
+
+    note()
+    noted = json.loads((tmp_path / "data.json").read_text())
+    del noted["rendered"][0]["config"]["instances_per_object"]
+    (tmp_path / "data.json").write_text(json.dumps(noted))
+    with pytest.raises(ConfigError, match=r"instances_per_object.1: 1 there, 3 here"):
+        note(instances_per_object=[1, 3])
+    with pytest.raises(ConfigError, match=r"spacing.0: 0.6 there, 0.5 here"):
+        note(spacing=[0.5, 1.3])
+    note()
 
 
 def test_what_is_rendered_on_the_fly_shows_the_scenarios_objects(tmp_path):

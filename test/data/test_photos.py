@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from rendered import SMALL_SCENES, require_gl, small_object_set, small_props
 
 from casapose_ros import cli
@@ -85,10 +86,31 @@ def test_what_cannot_be_used_is_named(tmp_path):
         find_photos(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="has no image .*jpg"):
         find_photos(tmp_path)
+    write(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"what a Mac puts beside a file")
+    assert [p.name for p in find_photos(tmp_path)] == ["a.png"]
     for content in (b"", b"no image"):
         (tmp_path / "broken.jpg").write_bytes(content)
         with pytest.raises(ConfigError, match="broken.jpg is not an image that can be read"):
-            crops(tmp_path)
+            find_photos(tmp_path)
+    (tmp_path / "broken.jpg").unlink()
+    header = bytearray((tmp_path / "a.png").read_bytes())
+    header[16:24] = (100_000).to_bytes(4, "big") * 2
+    (tmp_path / "a.png").write_bytes(header)
+    with pytest.raises(ConfigError, match="a.png is not an image that can be read"):
+        crops(tmp_path)
+
+
+def test_photos_stand_as_the_camera_was_held(tmp_path):
+    """The upper half is red; written turned, with a note that says so (EXIF)."""
+    upright = np.zeros((40, 40, 3), np.uint8)
+    upright[:20] = 255, 0, 0
+    note = Image.Exif()
+    note[274] = 6  # the top is on the right
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "a.jpg", exif=note, quality=95)
+    for crop in crops(tmp_path, 8):
+        red = crop[..., 0].astype(float)
+        assert red[0].mean() > red[-1].mean() and np.ptp(red, axis=1).max() < 30
 
 
 def test_digest_is_that_of_the_photos_wherever_they_are(tmp_path):
@@ -146,6 +168,8 @@ def test_command(tmp_path, monkeypatch, capsys):
 
     given = "--photos", tmp_path / "photos"
     assert render(0.0, *given)[0] == 2
+    code, said = render(1.0, "--photos", tmp_path, "--out", tmp_path / "data")
+    assert code == 2 and "is inside the folder of photos" in said
     code, said = render(1.0)
     assert code == 2 and "photo_probability is 1, but there are no photos" in said
     assert not (tmp_path / "data").exists()

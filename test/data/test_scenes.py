@@ -337,6 +337,8 @@ def test_textures_differ():
         ({"elevation_deg": [-10, 40]}, "above the table"),
         ({"object_count": [0, 2]}, "at least one object"),
         ({"instances_per_object": [0, 2]}, "instances_per_object: at least one"),
+        ({"distractor_count": [0, 253]}, "at most 255 things can be drawn, got up to 256"),
+        ({"stain_m": [float("nan"), 1.0]}, "stain_m: the lower end"),
         ({"light": {"fill_count": [0, 4]}}, "at most 3 fill lamps"),
         ({"other_face_probability": 2.0}, "other_face_probability: expected 0 to 1"),
         ({"stacked_probability": 0.7, "floating_probability": 0.5}, "at most 1, got 1.2"),

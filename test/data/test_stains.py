@@ -64,13 +64,17 @@ def test_strength_is_how_far_colours_change(renderer):
 
 
 def test_stains_stick_to_the_object(renderer):
-    """Nearer and turned about its axis, the same pattern is larger and turned."""
+    """Turned about its axis, moved, or twice as near: the pattern is turned, moved, or larger."""
     stains = {"stains": 0.8, "stain_size": 0.2, "stain_offset": np.array([0.3, 0.1, 0.7])}
     here = drawn(renderer, **stains)
     turned = drawn(renderer, turn=np.pi / 2, **stains)
     assert np.abs(np.rot90(turned) - here).mean() < 2 < np.abs(turned - here).mean()
-    moved = drawn(renderer, t=(0.06, 0.04, 0.5), **stains)
-    assert np.abs(moved[15:, 23:] - here[:15, :7]).mean() > 2  # the camera's pixels move on
+    pixel = 0.4 / 150  # of the box's front, metres
+    moved = drawn(renderer, t=(10 * pixel, -8 * pixel, 0.5), **stains)
+    assert np.abs(moved[:22, 10:] - here[8:, :20]).mean() < 1 < np.abs(moved - here).mean()
+    near = drawn(renderer, t=(0, 0, 0.3), **stains)
+    pairs = near[9:19, 9:19].reshape(5, 2, 5, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pairs - here[12:17, 12:17]).mean() < 1.5
 
 
 def test_other_offsets_give_other_stains(renderer):

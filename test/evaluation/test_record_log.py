@@ -108,6 +108,20 @@ def test_a_log_of_another_run_is_refused(tmp_path):
         RecordLog(path, other, resume=True)
 
 
+def test_a_log_from_before_a_setting_was_there_is_gone_on_with(tmp_path):
+    """As if it had had its default: ``max_instances`` is 1."""
+    path = tmp_path / "log.jsonl"
+    RecordLog(path, HEADER).__exit__()
+    for instances in (2, 1):
+        settings = {**HEADER.settings, "max_instances": instances}
+        header = dataclasses.replace(HEADER, settings=settings)
+        if instances == 1:
+            RecordLog(path, header, resume=True).__exit__()
+        else:
+            with pytest.raises(ConfigError, match=r"run \(max_instances: 1 there, 2 here\);"):
+                RecordLog(path, header, resume=True)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -151,6 +151,23 @@ def test_pixels_that_point_at_no_instance_are_left_out():
     assert np.mean(left == left[0]) > 0.95 and np.mean(right == right[0]) > 0.95
 
 
+@pytest.mark.parametrize(("second", "count"), [(150, 1), (300, 2)])
+def test_pixels_that_point_at_a_centre_make_an_instance(second, count):
+    """Not only those of them that vote for it: vectors have errors of ten degrees here."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        middles = np.array([[0.0, 60.0], [0.0, 0.0]])
+        owner = np.repeat([0, 1], [3000, second])
+        radius = np.where(owner == 0, 31.0, 0.56 * np.sqrt(second))
+        angle, away = rng.uniform(0, 2 * np.pi, len(owner)), np.sqrt(rng.uniform(0, 1, len(owner)))
+        offsets = radius * away * np.stack([np.cos(angle), np.sin(angle)])
+        turned = angle + np.pi + rng.normal(0, np.radians(10), len(owner))
+        directions = np.stack([np.cos(turned), np.sin(turned)])
+        found = separate(middles[:, owner] + offsets, directions, 4, 200, rng)
+        assert found.max() + 1 == count
+        assert count == 1 or np.mean(found[owner == 1] == 1) > 0.8
+
+
 def test_the_same_image_gives_the_same_instances():
     scene = Scene(CAMERA)
     at(scene, -0.04, seed=1)
