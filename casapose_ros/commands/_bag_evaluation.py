@@ -165,7 +165,7 @@ def evaluate_bags(
             records,
             sources,
             references,
-            origin_of(method.name, data, parts, method.weights_sha256, size),
+            origin_of(method.name, data, parts, method.weights_sha256, size, method.settings),
             options.min_visibility,
             out,
             bop=bop19.evaluate(records, references),

@@ -98,7 +98,8 @@ def measure(
         problems = fill(log)
         records = log.records([source.name for source in data.sources])
         size = records[0].network_size
-        origin = origin_of(header.model, data.name, (data.split,), header.weights, size)
+        source = header.model, data.name, (data.split,), header.weights
+        origin = origin_of(*source, size, header.settings)
         scores = _bop_scores(data, records, depth, vsd)
         return _report(data, records, origin, options.min_visibility, out, scores, problems)
 

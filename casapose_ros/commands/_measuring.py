@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,13 +156,16 @@ def origin_of(
     parts: Sequence[str],
     weights_sha256: str = "",
     network_size: tuple[int, int] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Origin:
-    """Where the figures come from, for the report."""
+    """Where the figures come from, for the report; of the settings, those of the estimator."""
     from datetime import datetime
 
     from casapose_ros.evaluation.reporting.origin import machine, software
     from casapose_ros.evaluation.reporting.report import Origin
+    from casapose_ros.settings import EstimatorConfig
 
+    names = [f.name for f in fields(EstimatorConfig) if f.name in (settings or {})]
     return Origin(
         model=model,
         data=data,
@@ -170,6 +173,7 @@ def origin_of(
         parts=tuple(parts),
         network_size=network_size,
         weights_sha256=weights_sha256,
+        settings={name: settings[name] for name in names},
         software=software(),
         machine=machine(),
     )

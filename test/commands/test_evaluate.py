@@ -324,6 +324,8 @@ def test_the_command_from_bundle_to_report(folder, bundle, tmp_path, capsys):
     assert values["frames"] == 2 and values["origin"]["network_size"] == [96, 72]
     assert values["min_visibility"] == 0.5
     assert '"max_instances":3,' in (out / "frames.jsonl").read_text().splitlines()[0]
+    assert values["origin"]["settings"]["max_instances"] == 3
+    assert "max_instances 3, keypoint_method dkr" in (out / "report.html").read_text()
     printed = capsys.readouterr().out
     assert "untrained on boxes/test" in printed and "2 frames" in printed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Origin:
         parts: The split of the data set, or the names of several bags.
         network_size: (width, height) px of the network's input; None without a network.
         weights_sha256: Of the weights, if there are any.
+        settings: Those of the estimator, as far as they are known, by name.
         records_sha256: Of the log with the frames; empty if there is none.
         software: Versions by name.
         machine: What it ran on, text by name.
@@ -45,6 +46,7 @@ class Origin:
     parts: tuple[str, ...] = ()
     network_size: tuple[int, int] | None = None
     weights_sha256: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     records_sha256: str = ""
     software: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)

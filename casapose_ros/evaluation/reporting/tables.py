@@ -198,6 +198,7 @@ def origin_table(report: Report) -> Grid:
         "data": ", ".join((origin.data, *origin.parts)),
         "frames": str(report.frames),
         "network input": f"{size[0]}x{size[1]} px" if size else "",
+        "settings": ", ".join(f"{name} {value}" for name, value in origin.settings.items()),
         "targets": f"true objects of which at least {100 * report.min_visibility:.0f} % is visible",
         "created": origin.created,
         **origin.machine,
