@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -52,10 +53,16 @@ def test_demo_tells_why_a_node_died(random_bundle, tmp_path):
     assert "Parameter rate out of range" in output
 
 
+def whole_sets(folder):
+    """Numbers of the images of which all pictures are there; a busy machine loses some."""
+    found = Counter(path.name.partition("_")[0] for path in folder.glob("*.png"))
+    return [number for number, count in found.items() if count == len(PICTURES)]
+
+
 def test_interrupted_demo_still_reports(random_bundle, tmp_path):
     demo = start_demo(tmp_path, random_bundle, "--seconds", "600")
     deadline = time.monotonic() + PATIENCE
-    while len(list(tmp_path.glob("*.png"))) < 2 * len(PICTURES):
+    while not whole_sets(tmp_path):
         assert time.monotonic() < deadline and demo.poll() is None, demo.communicate()[0]
         time.sleep(0.1)
     for _ in range(3):
@@ -65,8 +72,7 @@ def test_interrupted_demo_still_reports(random_bundle, tmp_path):
     assert demo.returncode == 1, output
     assert "not enough found" in output and "cuboid" in output
     assert "Traceback" not in output
-    for name in PICTURES:
-        assert cv2.imread(str(tmp_path / f"001_{name}.png")) is not None
+    assert all(cv2.imread(str(path)) is not None for path in tmp_path.glob("*.png"))
     document = json.loads((tmp_path / "poses.json").read_text())
     assert document["frames"] and document["frames"][0]["truth"]
     for log in ("camera_node.log", "node.log"):
