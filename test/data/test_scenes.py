@@ -1,4 +1,3 @@
-import json
 from collections import Counter
 from dataclasses import replace
 
@@ -7,22 +6,17 @@ import pytest
 import trimesh
 from rendered import SMALL_SCENES, small_object_set, small_props
 
-from casapose_ros.config import from_dict, load_yaml
-from casapose_ros.data import scenes
-from casapose_ros.data.demo_objects import demo_object_set
+from casapose_ros.config import load_yaml
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.data.object_sets import describe_object, write_object_set
 from casapose_ros.data.pile import Pile, Relief
 from casapose_ros.data.placement import MANNERS
-from casapose_ros.data.props import make_props
 from casapose_ros.data.resting import resting_rotations
 from casapose_ros.data.scene_config import SceneConfig
 from casapose_ros.data.scenes import ORBIT_PERIOD_S, MovingScene, load_bodies, sample_scene
-from casapose_ros.data.textures import PATTERNS, random_texture
 from casapose_ros.data.viewpoints import aim, azimuth_and_elevation, viewpoint
 from casapose_ros.errors import ConfigError
 from casapose_ros.geometry import project, rotation_from_vector
-from casapose_ros.objects import NAME_PATTERN
 
 CONFIG = SMALL_SCENES
 
@@ -193,14 +187,6 @@ def test_pile_takes_things_as_they_come():
     assert pile.land(relief, (1.5, 0)) is None
 
 
-def test_same_seed_same_props():
-    one, two = make_props(3, 4, 16), make_props(3, 4, 16)
-    assert all(np.array_equal(a, b) for a, b in zip(one.textures, two.textures, strict=True))
-    for name, mesh in one.shapes.items():
-        assert np.array_equal(mesh.vertices, two.shapes[name].vertices)
-        assert np.array_equal(one.points[name], two.points[name])
-
-
 def test_same_seed_same_scene(bodies):
     one, two, other = (
         sample_scene(np.random.default_rng(s), CONFIG, bodies, small_props()).stage
@@ -302,91 +288,9 @@ def test_box_rests_on_six_faces_a_pyramid_not_on_its_tip(bodies):
         assert np.sum(np.abs(low - low.min()) < 1e-6) >= 3
 
 
-def test_shapes_fill_the_unit_cube_with_outward_normals():
-    for name, mesh in small_props().shapes.items():
-        extent = np.ptp(mesh.vertices, axis=0)
-        assert extent.max() == pytest.approx(1, abs=1e-6), name
-        assert np.allclose(np.linalg.norm(mesh.normals, axis=1), 1, atol=1e-5), name
-        assert mesh.uv.min() >= 0 and mesh.uv.max() <= 1 + 1e-6, name
-        corners = mesh.vertices[mesh.faces]
-        facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        agree = np.einsum("ij,ij->i", facing, mesh.normals[mesh.faces].mean(axis=1))
-        assert agree.min() > -1e-9, name
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_patterns_are_pictures(pattern):
-    image = pattern(np.random.default_rng(0), 64)
-    assert image.shape == (64, 64, 3) and image.dtype == np.float32
-    assert image.min() > -60 and image.max() < 320
-
-
-def test_textures_differ():
-    rng = np.random.default_rng(0)
-    means = [random_texture(rng, 32).mean(axis=(0, 1)) for _ in range(40)]
-    assert np.std(means, axis=0).min() > 20
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"azimut_deg": [0, 1]}, "did you mean 'azimuth_deg'"),
-        ({"light": {"ambiant": [0, 1]}}, "did you mean 'ambient'"),
-        ({"distance_m": [0.5, 0.3]}, "distance_m: the lower end"),
-        ({"distance_m": [0.0, 0.3]}, "distance_m: must be positive"),
-        ({"elevation_deg": [-10, 40]}, "above the table"),
-        ({"object_count": [0, 2]}, "at least one object"),
-        ({"instances_per_object": [0, 2]}, "instances_per_object: at least one"),
-        ({"distractor_count": [0, 253]}, "at most 255 things can be drawn, got up to 256"),
-        ({"stain_m": [float("nan"), 1.0]}, "stain_m: the lower end"),
-        ({"light": {"fill_count": [0, 4]}}, "at most 3 fill lamps"),
-        ({"other_face_probability": 2.0}, "other_face_probability: expected 0 to 1"),
-        ({"stacked_probability": 0.7, "floating_probability": 0.5}, "at most 1, got 1.2"),
-        ({"recolour": {"gain": [1.2, 0.8]}}, "gain: the lower end"),
-        ({"pattern_m": [0.0, 1.0]}, "pattern_m: must be positive"),
-        ({"shininess": [0.0, 10.0]}, "shininess: must be positive"),
-        ({"distance_m": [1.0, 30.0]}, "distance_m: the renderer draws up to 15 m"),
-    ],
-)
-def test_bad_settings_are_named(values, message):
-    with pytest.raises(ConfigError, match=message):
-        from_dict(SceneConfig, values)
-
-
 def test_unknown_object_is_named(object_set):
     with pytest.raises(ConfigError, match="no object 'mug'.*red, green, blue"):
         load_bodies(object_set, ["mug"])
-
-
-def test_demo_scenario(repository):
-    config = load_yaml(SceneConfig, repository / "config" / "scenes" / "demo.yaml")
-    assert config.azimuth_deg == (-80, 80)
-    assert config.elevation_deg == (20, 65)
-    assert config.distance_m == (0.30, 0.55)
-    assert config.camera.model().K.tolist() == [[600, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]
-
-
-@pytest.mark.parametrize("name", ["demo", "demo_dense", "demo_house", "demo_symmetric"])
-def test_demo_scenarios_find_room_at_once(repository, tmp_path, name, monkeypatch):
-    """What is often tried in vain is slow, and one frame of thousands may not be found at all."""
-    config = load_yaml(SceneConfig, repository / "config" / "scenes" / f"{name}.yaml")
-    loaded = load_bodies(demo_object_set(tmp_path), config.objects)
-    monkeypatch.setattr(scenes, "SCENE_ATTEMPTS", 12)
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        scene = sample_scene(rng, config, [body for body, _ in loaded.values()], small_props())
-        assert len(scene.objects) >= config.object_count[0]
-
-
-@pytest.mark.parametrize("name", ["lmo", "lmo_dense"])
-def test_lmo_scenarios_have_its_camera(repository, shared_dir, name):
-    config = load_yaml(SceneConfig, repository / "config" / "scenes" / f"{name}.yaml")
-    path = shared_dir / "data" / "lmo" / "camera.json"
-    if not path.is_file():
-        pytest.skip("the LM-O camera is not at ../shared/data/lmo")
-    for key, value in json.loads(path.read_text()).items():
-        if key != "depth_scale":
-            assert getattr(config.camera, key) == value
 
 
 def test_lmo_scene_has_everything(repository, bodies):
@@ -401,8 +305,3 @@ def test_lmo_scene_has_everything(repository, bodies):
     for scene in scenes:
         assert deepest(scene, bodies) < 0.003
         assert len(scene.stage.instances) < 30
-
-
-def test_no_object_can_take_a_primitives_name():
-    for name in small_props().shapes:
-        assert not NAME_PATTERN.fullmatch(name)
