@@ -29,6 +29,7 @@ OBJECT_TEXTURES = 48
 OBJECT_COLOURS = 256
 """Places of an object whose colours are looked at."""
 PHOTO_CROPS = 160
+"""With ``TEXTURES``, less than the renderer keeps in its memory."""
 USUAL_SIZE_M = 0.12
 """Edge of the cube that a shape fills in a scene, as far as the density of points goes."""
 

@@ -54,7 +54,7 @@ def find_instances(
         min_pixels: Instances whose chosen pixels are fewer are left out.
 
     Returns:
-        The instances of each class in order of their number of pixels.
+        The instances, class after class; of each class those with most votes first.
     """
     whole = find_regions(fields.labels, "all", min_pixels=min_pixels)
     centres = pixel_centres(whole)
@@ -67,7 +67,9 @@ def find_instances(
         numbered[whole.rows[pixels], whole.cols[pixels]] = numbers
         class_of += [int(class_id)] * (owner.max(initial=-1) + 1)
     found = find_regions(numbered, component, min_component_pixels, min_pixels)
-    return _ranked(replace(found, class_ids=np.array(class_of)[found.class_ids]))
+    classes = np.array(class_of)[found.class_ids]
+    in_class = np.arange(len(classes)) - np.searchsorted(classes, classes)
+    return replace(found, class_ids=classes, instance_ids=in_class)
 
 
 def separate(
@@ -151,19 +153,3 @@ def _towards(
     distances = np.linalg.norm(way, axis=1)
     cosines = np.einsum("mdn,dn->mn", way, directions) / np.maximum(distances, 1e-9)
     return cosines, distances
-
-
-def _ranked(regions: Regions) -> Regions:
-    """The same regions, class after class, with instances numbered by their size."""
-    order = np.lexsort((-regions.counts, regions.class_ids))
-    slices = regions.slices()
-    members = [np.arange(slices[r].start, slices[r].stop) for r in order]
-    pixels = np.concatenate(members) if members else np.zeros(0, dtype=int)
-    sizes, classes = regions.counts[order], regions.class_ids[order]
-    return Regions(
-        rows=regions.rows[pixels],
-        cols=regions.cols[pixels],
-        starts=np.cumsum(sizes) - sizes,
-        class_ids=classes,
-        instance_ids=np.arange(len(order)) - np.searchsorted(classes, classes),
-    )

@@ -51,7 +51,6 @@ def test_instances_apart_and_over_each_other(seed):
     regions = instances(scene.fields)
     assert_keypoints(regress_keypoints(scene.fields, regions), seen, tolerance=1.5)
     assert regions.instance_ids.tolist() == list(range(len(seen)))
-    assert (np.diff(regions.counts) <= 0).all()
 
 
 def test_an_instance_in_two_parts_is_one():
@@ -99,14 +98,12 @@ def test_noisy_neighbours_are_still_two():
         assert min(shares) < 0.1 and max(shares) > 0.9
 
 
-def test_no_more_than_asked_for_and_the_largest_first():
+def test_no_more_than_asked_for_and_the_most_voted_for_first():
     scene = Scene(CAMERA)
     expected = [at(scene, x, seed=4, depth=d) for x, d in ((-0.15, 0.6), (0.1, 0.5), (0.35, 0.8))]
     for count in (1, 2, 3, 4):
         regions = instances(scene.fields, max_instances=count)
         assert len(regions) == min(count, 3)
-    sizes = regions.counts.tolist()
-    assert sizes == sorted(sizes, reverse=True)
     found = regress_keypoints(scene.fields, regions)
     assert np.abs(found[0].points - expected[1]).max() < 0.01  # the nearest one
 
