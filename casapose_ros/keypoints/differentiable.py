@@ -10,6 +10,8 @@ from keras import ops
 from casapose_ros.types import NUM_KEYPOINTS
 
 MINIMUM_NORM = 1e-12
+MINIMUM_WEIGHT = 1e-30
+"""Sum of an object's weights below which its keypoints are not determined."""
 
 
 def regress_keypoints(
@@ -53,6 +55,9 @@ def regress_keypoints(
     n = _unit(ops.reshape(vectors, (-1, NUM_KEYPOINTS, 2)))
     ny, nx = n[..., 0], n[..., 1]
     w = ops.softplus(ops.reshape(confidence, (-1, NUM_KEYPOINTS)))
+    # Only their ratios count; as shares of their sum, the products of small ones do not vanish.
+    all_weights = ops.maximum(ops.stop_gradient(per_object(w)), MINIMUM_WEIGHT)
+    w = w / ops.take(all_weights, index, axis=0)
     along = ny * local[:, :1] + nx * local[:, 1:]
     terms = [
         w,

@@ -71,6 +71,35 @@ def test_zero_vectors_have_finite_gradients():
     assert np.all(np.isfinite(tape.gradient(loss, vectors)))
 
 
+@pytest.mark.parametrize("confidence", [-70.0, -57.0, 60.0])
+def test_float32_keeps_up_however_small_or_large_all_weights_are(confidence):
+    """A network whose confidences had grown to -57 got NaN from the products of its weights."""
+    rng = np.random.default_rng(0)
+    labels = np.ones((1, 16, 16), "i4")
+    inputs = rng.normal(size=(1, 16, 16, 18)), confidence + rng.normal(size=(1, 16, 16, 9))
+    found, gradients = {}, {}
+    for dtype in ("float32", "float64"):
+        fields = [tf.constant(x, dtype) for x in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(fields)
+            points = regress(*fields, labels, 1, regularisation=1e-4)
+            loss = tf.reduce_sum(points * tf.cast(np.arange(18).reshape(9, 2), dtype))
+        found[dtype], gradients[dtype] = points, tape.gradient(loss, fields)
+    np.testing.assert_allclose(found["float32"], found["float64"], atol=1e-3)
+    for single, double in zip(gradients["float32"], gradients["float64"], strict=True):
+        np.testing.assert_allclose(single, double, atol=1e-3)
+
+
+def test_weights_that_vanish_altogether_have_finite_gradients():
+    fields = tf.ones((1, 8, 8, 18)), tf.fill((1, 8, 8, 9), -200.0)
+    with tf.GradientTape() as tape:
+        tape.watch(fields)
+        found = regress(*fields, np.ones((1, 8, 8), "i4"), 1, regularisation=1e-4)
+        loss = tf.reduce_sum(found)
+    np.testing.assert_array_equal(found, 0)
+    assert all(np.all(np.isfinite(x)) for x in tape.gradient(loss, fields))
+
+
 def test_regularisation_pulls_undetermined_points_to_the_middle():
     vectors = np.zeros((1, 4, 8, 18), "f")
     vectors[..., 1::2] = 1  # all lines are horizontal: x is not determined
