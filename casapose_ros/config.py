@@ -102,11 +102,23 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value if isinstance(value, hint) else from_dict(hint, value, where)
     if origin is tuple:
         return _convert_tuple(typing.get_args(hint), value, where)
+    if origin is dict:
+        return _convert_dict(typing.get_args(hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is Any or (isinstance(value, hint) and not (hint is int and isinstance(value, bool))):
         return value
     raise ConfigError(f"{where}: expected {hint.__name__}, got {type(value).__name__} ({value!r})")
+
+
+def _convert_dict(args: tuple[Any, Any], value: Any, where: str) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: expected a mapping, got {type(value).__name__} ({value!r})")
+    of_key, of_value = args
+    return {
+        _convert(of_key, key, f"{where}: key"): _convert(of_value, item, f"{where}: {key}")
+        for key, item in value.items()
+    }
 
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

@@ -238,8 +238,12 @@ def preview(start: TrainingStart, data: TrainingData, path: Path) -> None:
 
     config = start.config
     steps = range(-(-PREVIEWED // config.batch_size))
+    weights = config.weights_of(config.objects)
     with closing(open_frames(data, training_sets(data), start.objects, config)) as frames:
-        batches = list(prefetch_batches(frames, config.crop, config.batch_size, config.seed, steps))
+        stream = prefetch_batches(
+            frames, config.crop, config.batch_size, config.seed, steps, weights=weights
+        )
+        batches = list(stream)
     inputs, targets = (
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for parts in zip(*batches, strict=True)

@@ -50,6 +50,7 @@ def make_batch(
     seed: int,
     step: int,
     share: range | None = None,
+    weights: np.ndarray | None = None,
 ) -> Batch:
     """The batch of one step.
 
@@ -60,13 +61,15 @@ def make_batch(
         seed: Of the run.
         step: The step.
         share: Places in the batch to make; all of them if None.
+        weights: (K,) how often a crop is placed on each object; None for all alike.
 
     Returns:
         Inputs and targets as :class:`~casapose_ros.training.trainer.Trainer` takes them.
     """
     cache = frames.at(step)
     places = range(batch_size) if share is None else share
-    crops = [make_crop(cache, config, np.random.default_rng((seed, step, i))) for i in places]
+    rngs = (np.random.default_rng((seed, step, place)) for place in places)
+    crops = [make_crop(cache, config, rng, weights) for rng in rngs]
     inputs = {
         name: np.stack([getattr(crop, field) for crop in crops])
         for name, field in (
@@ -144,6 +147,7 @@ def prefetch_batches(
     steps: range,
     workers: int | None = None,
     share: range | None = None,
+    weights: np.ndarray | None = None,
 ) -> BatchStream:
     """Batches of the given steps in order, made ahead by threads.
 
@@ -158,9 +162,10 @@ def prefetch_batches(
         steps: Which batches.
         workers: Threads; :func:`default_workers` if None.
         share: Places in each batch to make; all of them if None.
+        weights: (K,) how often a crop is placed on each object; None for all alike.
     """
 
     def make(step: int) -> Batch:
-        return make_batch(frames, config, batch_size, seed, step, share)
+        return make_batch(frames, config, batch_size, seed, step, share, weights)
 
     return BatchStream(make, steps, workers or default_workers())

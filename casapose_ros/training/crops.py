@@ -26,7 +26,7 @@ class CropConfig:
 
     Attributes:
         size: Side of the square crop at network resolution, px, divisible by 8.
-        centred: Fraction of crops that are placed on a random object; the others on any pixel.
+        centred: Fraction of crops that are placed on an object; the others on any pixel.
         jitter: Largest offset of the object's centre from the crop's, as a fraction of ``size``.
         max_rotation: In-plane rotation, degrees.
         max_zoom: Largest factor by which a crop is enlarged or reduced.
@@ -100,11 +100,23 @@ class Crop:
     keypoints: np.ndarray
 
 
-def make_crop(frames: FrameCache, config: CropConfig, rng: np.random.Generator) -> Crop:
-    """Draw a frame and a crop of it."""
+def make_crop(
+    frames: FrameCache,
+    config: CropConfig,
+    rng: np.random.Generator,
+    weights: np.ndarray | None = None,
+) -> Crop:
+    """Draw a frame and a crop of it.
+
+    Args:
+        frames: What to draw from.
+        config: How the crop is taken.
+        rng: Source of randomness.
+        weights: (K,) positive, how often a crop is placed on each object; None for all alike.
+    """
     index = int(rng.integers(len(frames)))
     labels = frames.labels[index]
-    to_crop = _affine(_centre(labels, config, rng), config, rng)
+    to_crop = _affine(_centre(labels, config, rng, weights), config, rng)
     size = (config.size, config.size)
     image = cv2.warpAffine(frames.images[index], to_crop, size, flags=cv2.INTER_LINEAR)
     labels = cv2.warpAffine(labels, to_crop, size, flags=cv2.INTER_NEAREST)
@@ -123,7 +135,9 @@ def make_crop(frames: FrameCache, config: CropConfig, rng: np.random.Generator) 
     )
 
 
-def _centre(labels: np.ndarray, config: CropConfig, rng: np.random.Generator) -> np.ndarray:
+def _centre(
+    labels: np.ndarray, config: CropConfig, rng: np.random.Generator, weights: np.ndarray | None
+) -> np.ndarray:
     """Where in the frame the crop looks, px (x, y)."""
     size = np.array(labels.shape[::-1])
     coarse = labels[::COARSE, ::COARSE] % OTHER_INSTANCE
@@ -131,7 +145,8 @@ def _centre(labels: np.ndarray, config: CropConfig, rng: np.random.Generator) ->
     if not len(classes) or rng.random() >= config.centred:
         centre = rng.uniform((0, 0), size)
     else:
-        rows, columns = np.nonzero(coarse == rng.choice(classes))
+        shares = None if weights is None else weights[classes - 1] / weights[classes - 1].sum()
+        rows, columns = np.nonzero(coarse == rng.choice(classes, p=shares))
         jitter = rng.uniform(-config.jitter, config.jitter, 2) * config.size
         centre = COARSE * np.array([columns.mean(), rows.mean()]) + jitter
     margin = (0.5 - config.overhang) * config.size

@@ -136,6 +136,7 @@ class Run:
     ):
         self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
+        self.weights = config.weights_of([model.name for model in objects])
         self.devices = Devices(config.batch_size)
         self.devices.check_same("settings", json.dumps(settings_of(config)))
         with self.devices.scope():
@@ -210,6 +211,7 @@ class Run:
             config.seed,
             range(self.step, config.steps),
             share=self.devices.share,
+            weights=self.weights,
         ) as batches:
             self._train_on(batches, report)
 

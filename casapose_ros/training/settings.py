@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
@@ -21,6 +25,8 @@ class TrainConfig:
 
     Attributes:
         objects: Names of the objects to learn, classes 1..K in this order; empty means all.
+        object_weights: How often a crop is placed on an object, by its name and relative to the
+            others, which have 1; None treats all alike. For objects that are learned too slowly.
         variant: Network variant, see :class:`~casapose_ros.network.NetworkConfig`.
         width: Width multiplier.
         vector_decoder: Channels of decoder 2; None follows ``width``.
@@ -51,6 +57,7 @@ class TrainConfig:
     """
 
     objects: tuple[str, ...] = ()
+    object_weights: dict[str, float] | None = None
     variant: str = "c_gcu5"
     width: float = 1.0
     vector_decoder: tuple[int, ...] | None = None
@@ -94,6 +101,8 @@ class TrainConfig:
         twice = [name for name, count in Counter(self.objects).items() if count > 1]
         if twice:
             raise ConfigError(f"objects: {twice[0]!r} is named twice")
+        if self.objects:
+            self.weights_of(self.objects)
         if self.seed < 0:
             raise ConfigError(f"seed must not be negative, got {self.seed}")
         if self.auxiliary < 0:
@@ -108,6 +117,26 @@ class TrainConfig:
             )
         if any(side % 8 for side in self.input_size):
             raise ConfigError(f"input_size must be multiples of 8, got {self.input_size}")
+
+    def weights_of(self, objects: Sequence[str]) -> np.ndarray | None:
+        """``object_weights`` as (K,) float64 of classes 1..K; None if all are alike.
+
+        Args:
+            objects: Names of the objects that are learned.
+
+        Raises:
+            ConfigError: One is not learned, or its weight is not positive.
+        """
+        if self.object_weights is None:
+            return None
+        for name, weight in self.object_weights.items():
+            if name not in objects:
+                raise ConfigError(
+                    f"object_weights: {name!r} is none of the objects: {', '.join(objects)}"
+                )
+            if not 0 < weight < math.inf:
+                raise ConfigError(f"object_weights: {name} must be positive, got {weight}")
+        return np.array([self.object_weights.get(name, 1.0) for name in objects])
 
     def network(self, num_objects: int) -> NetworkConfig:
         """The network that this run trains."""
