@@ -12,6 +12,7 @@ from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import ConfigError
 from casapose_ros.training.batches import BatchStream, CropConfig, make_batch, prefetch_batches
 from casapose_ros.training.crops import OWN_ESTIMATE
+from casapose_ros.training.settings import TrainConfig
 
 
 @pytest.fixture
@@ -76,6 +77,27 @@ def crops_of(cache, count=200, **changes):
     config = CropConfig(size=32, augmentation=0.0, pixels=64, **changes)
     inputs, _ = make_batch(cache, config, count, seed=0, step=0)
     return inputs
+
+
+def test_crops_are_placed_on_objects_by_their_weights():
+    """Three objects too far apart for one crop, of which a frame lacks the third."""
+    labels = np.zeros((2, 48, 192), np.uint8)
+    for label in (1, 2, 3):
+        labels[:, 16:32, 64 * label - 40 : 64 * label - 24] = label
+    labels[1][labels[1] == 3] = 0
+    images = np.zeros((*labels.shape, 3), np.uint8)
+    cache = FrameCache(images, labels, np.zeros((2, 3, 1, 9, 2), np.float32), scale=1.0)
+    config = replace(PLAIN, centred=1.0, jitter=0.0)
+
+    def shares(weights):
+        inputs, _ = make_batch(cache, config, 600, seed=0, step=0, weights=weights)
+        assert np.array_equal(inputs["labels"].any(axis=(1, 2)), np.ones(600, bool))
+        shown = inputs["labels"].max(axis=(1, 2))
+        return [np.mean(shown == label) for label in (1, 2, 3)]
+
+    assert shares(None) == pytest.approx([5 / 12, 5 / 12, 1 / 6], abs=0.06)
+    weights = TrainConfig(objects=("a", "b", "c"), object_weights={"b": 6}).weights_of("abc")
+    assert shares(weights) == pytest.approx([15 / 112, 45 / 56, 1 / 16], abs=0.06)
 
 
 def test_guides_are_true_corrupted_or_left_to_the_network(cache):
