@@ -63,7 +63,7 @@ def test_demo_scenarios_find_room_at_once(repository, tmp_path, name, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "name", ["lmo", "lmo_dense", "lmo_upright", "lmo_lookalikes", "lmo_photos"]
+    "name", ["lmo", "lmo_dense", "lmo_upright", "lmo_lookalikes", "lmo_photos", "lmo_colours"]
 )
 def test_lmo_scenarios_have_its_camera(repository, shared_dir, name):
     config = load_yaml(SceneConfig, repository / "config" / "scenes" / f"{name}.yaml")
