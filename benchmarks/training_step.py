@@ -80,6 +80,7 @@ def made_up_batch(args: argparse.Namespace) -> tuple[dict, dict]:
     keypoints = rng.uniform(0, side, (count, NUM_OBJECTS, 1, 9, 2)).astype(np.float32)
     image = rng.integers(0, 256, (count, side, side, 3), np.uint8)
     inputs = {"image": image, "labels": labels, "guide": labels, "pixels": pixels}
+    inputs["classes"] = np.tile(np.arange(1, NUM_OBJECTS + 1, dtype=np.uint8), (count, 1))
     inputs["step"] = np.zeros(len(labels), np.int32)
     return inputs, {"keypoints": keypoints}
 

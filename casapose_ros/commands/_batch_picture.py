@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from casapose_ros.data.targets import OTHER_INSTANCE
+from casapose_ros.training.crops import class_map
 from casapose_ros.visualisation import class_colour, segmentation_picture
 
 CROPS_PER_ROW = 2
@@ -19,7 +19,7 @@ def batch_picture(inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray])
     """A sheet of all crops of a batch, four tiles each.
 
     The tiles are the image; the same with its labels; with the guide (grey where decoder 2 is
-    guided by the network's own estimate); and with the keypoints of the objects that are visible,
+    guided by the network's own estimate); and with the keypoints of the instances that are visible,
     those of equivalent poses as dots.
 
     Args:
@@ -30,13 +30,15 @@ def batch_picture(inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray])
         (H, W, 3) uint8 RGB.
     """
     crops = []
-    for image, labels, guide, keypoints in zip(
+    for image, instances, classes, guide, keypoints in zip(
         inputs["image"],
-        inputs["labels"] % OTHER_INSTANCE,
+        inputs["labels"],
+        inputs["classes"],
         inputs["guide"],
         targets["keypoints"],
         strict=True,
     ):
+        labels = class_map(instances, classes)
         scale = max(1, -(-SIDE_PX // image.shape[0]))
         tiles = [
             image,
@@ -44,7 +46,8 @@ def batch_picture(inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray])
             _overlay(image, _guide_picture(guide), guide),
         ]
         tiles = [_scaled(tile, scale) for tile in tiles]
-        tiles.append(_with_keypoints(tiles[0], keypoints, np.unique(labels[labels > 0]), scale))
+        visible = np.unique(instances[instances > 0]) - 1
+        tiles.append(_with_keypoints(tiles[0], keypoints[visible], classes[visible], scale))
         crops.append(np.hstack([_framed(tile) for tile in tiles]))
     crops += [np.zeros_like(crops[0])] * (-len(crops) % CROPS_PER_ROW)
     rows = [crops[i : i + CROPS_PER_ROW] for i in range(0, len(crops), CROPS_PER_ROW)]
@@ -72,12 +75,12 @@ def _framed(tile: np.ndarray) -> np.ndarray:
 
 
 def _with_keypoints(
-    tile: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, scale: int
+    tile: np.ndarray, keypoints: np.ndarray, classes: np.ndarray, scale: int
 ) -> np.ndarray:
     tile = tile.copy()
-    for class_id in visible:
-        colour = class_colour(int(class_id))
-        for pose, points in enumerate(keypoints[class_id - 1]):
+    for class_id, poses in zip(classes.tolist(), keypoints, strict=True):
+        colour = class_colour(class_id)
+        for pose, points in enumerate(poses):
             for number, point in enumerate(points):
                 # Pixel centres lie at 0.5 here, at integers in OpenCV.
                 x, y = np.round((point * scale - 0.5) * 2**POINT_BITS).astype(int).tolist()

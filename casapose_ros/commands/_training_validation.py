@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from casapose_ros.commands._training_data import TrainingData, TrainingSet, print_problems
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from casapose_ros.data.bop import BopDataset, BopFrame
     from casapose_ros.estimator import PoseEstimator
     from casapose_ros.training.validation import ValidationResult
+    from casapose_ros.types import ObjectModel
 
 
 def validation_set(data: TrainingData) -> BopDataset:
@@ -58,27 +60,51 @@ def check_held_out(data: TrainingData, sets: Sequence[TrainingSet], validation: 
             )
 
 
-def make_validator(
-    dataset: BopDataset, start: TrainingStart
-) -> Callable[[PoseEstimator], ValidationResult]:
+class Validator:
     """Measures an estimator on the first frames of the held-out split.
 
+    Args:
+        dataset: The held-out data set.
+        start: Settings and objects.
+
     Raises:
-        DatasetError: One of them cannot be read, and the data set is not to skip what is broken.
+        DatasetError: A frame cannot be read, and the data set is not to skip what is broken.
+
+    Attributes:
+        instances: How many of one object are asked for in an image, at most.
     """
-    from casapose_ros.evaluation.datasets import load_references, read_frame
-    from casapose_ros.training.validation import validate
 
-    held_out = _readable_frames(dataset, start)
-    print_problems(dataset)
-    present = {truth.bop_id for frame in held_out for truth in frame.objects}
-    references = load_references(dataset.path, start.objects, present, start.folder)
+    def __init__(self, dataset: BopDataset, start: TrainingStart) -> None:
+        from casapose_ros.evaluation.datasets import load_references
 
-    def measure(estimator):
-        frames = (read_frame(frame, start.objects) for frame in held_out)
-        return validate(estimator, frames, references)
+        self._objects = start.objects
+        self._frames = _readable_frames(dataset, start)
+        print_problems(dataset)
+        present = {truth.bop_id for frame in self._frames for truth in frame.objects}
+        self._references = load_references(dataset.path, start.objects, present, start.folder)
+        self.instances = max(_most_instances(frame, start.objects) for frame in self._frames)
 
-    return measure
+    def __call__(self, estimator: PoseEstimator) -> ValidationResult:
+        from casapose_ros.evaluation.datasets import read_frame
+        from casapose_ros.training.validation import validate
+
+        frames = (read_frame(frame, self._objects) for frame in self._frames)
+        return validate(estimator, frames, self._references)
+
+
+def _most_instances(frame: BopFrame, objects: Sequence[ObjectModel]) -> int:
+    """Of one object, at least 1 and no more than an estimator can be asked for."""
+    from casapose_ros.settings import MAX_INSTANCES
+    from casapose_ros.training.validation import MIN_VISIBILITY
+
+    known = {model.bop_id for model in objects}
+    counts = Counter(
+        truth.bop_id
+        for truth in frame.objects
+        if truth.bop_id in known
+        and (truth.visib_fract is None or truth.visib_fract >= MIN_VISIBILITY)
+    )
+    return min(max(counts.values(), default=1), MAX_INSTANCES)
 
 
 def _readable_frames(dataset: BopDataset, start: TrainingStart) -> list[BopFrame]:

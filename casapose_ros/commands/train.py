@@ -17,8 +17,8 @@ from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_renders import rendered_data
 from casapose_ros.commands._training_start import TrainingStart, start_of
 from casapose_ros.commands._training_validation import (
+    Validator,
     check_held_out,
-    make_validator,
     validation_set,
 )
 from casapose_ros.errors import ConfigError
@@ -203,6 +203,7 @@ def train(
     from contextlib import closing, nullcontext
 
     from casapose_ros.files import locked, make_folder
+    from casapose_ros.settings import EstimatorConfig
     from casapose_ros.training.distribution import Hosts, join_hosts
     from casapose_ros.training.loop import Run
 
@@ -210,7 +211,7 @@ def train(
     sets, held_out = training_sets(data), validation_set(data)
     start.check_shown(shown_objects(data, sets))
     check_held_out(data, sets, held_out)
-    validate = make_validator(held_out, start)
+    validate = Validator(held_out, start)
     with closing(open_frames(data, sets, objects, config)) as frames:
         make_folder(out)
         with locked(out / "run", wait=False) if hosts.index == 0 else nullcontext():
@@ -218,7 +219,10 @@ def train(
             # Hosts take different times to read their frames: they meet after it.
             join_hosts(hosts)
             initial = start.trained.weights if start.trained else None
-            training = Run(config, frames, objects, validate, out, name or out.name, initial)
+            settings = EstimatorConfig(max_instances=validate.instances)
+            training = Run(
+                config, frames, objects, validate, out, name or out.name, initial, settings
+            )
             training.resume()
             if training.step:
                 print(f"resuming after {training.step} steps")

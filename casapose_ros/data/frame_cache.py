@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,12 @@ import numpy as np
 
 from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
 from casapose_ros.data.fitting import check_complete, check_fit, find_bad_poses
-from casapose_ros.data.targets import OTHER_INSTANCE, KeypointTargets, main_instances
+from casapose_ros.data.targets import (
+    KeypointTargets,
+    further_instances,
+    instance_numbers,
+    main_instances,
+)
 from casapose_ros.errors import DatasetError
 from casapose_ros.files import locked, make_folder, replacing
 from casapose_ros.geometry import resize_camera, resize_image
@@ -34,16 +39,18 @@ class FrameCache:
 
     Attributes:
         images: N of (H, W, 3) uint8 RGB.
-        labels: N of (H, W) uint8 class ids; an object's instances beside the main one have
-            ``targets.OTHER_INSTANCE`` added to it.
-        keypoints: N of (K, S, 9, 2) float32 px, x then y, of S poses that look alike; NaN for
-            absent objects.
+        labels: N of (H, W) uint8 numbers of instances, see ``targets.instance_numbers``: those of
+            the classes where every object is there once.
+        keypoints: N of (K+E, S, 9, 2) float32 px, x then y, of instances 1, 2, ... in S poses that
+            look alike; NaN for those that are not there.
+        classes: N of (K+E,) uint8, their class ids.
         scale: Pixels of the original image per pixel of the cache.
     """
 
     images: Sequence[np.ndarray]
     labels: Sequence[np.ndarray]
     keypoints: Sequence[np.ndarray]
+    classes: Sequence[np.ndarray]
     scale: float
 
     def __len__(self) -> int:
@@ -83,12 +90,27 @@ def join_caches(caches: Sequence[FrameCache]) -> FrameCache:
     """
     if len(caches) == 1:
         return caches[0]
-    images, labels, keypoints = (
+    most = max(cache.classes[0].size for cache in caches)
+    caches = [_with_rows(cache, most) for cache in caches]
+    images, labels, keypoints, classes = (
         Rows([(getattr(cache, name), range(len(cache))) for cache in caches])
-        for name in ("images", "labels", "keypoints")
+        for name in ("images", "labels", "keypoints", "classes")
     )
     scale = np.average([c.scale for c in caches], weights=[len(c) for c in caches])
-    return FrameCache(images, labels, keypoints, float(scale))
+    return FrameCache(images, labels, keypoints, classes, float(scale))
+
+
+def _with_rows(cache: FrameCache, count: int) -> FrameCache:
+    """The same with room for so many instances; those that are new are not there."""
+    keypoints, classes = np.asarray(cache.keypoints), np.asarray(cache.classes)
+    if classes.shape[1] == count:
+        return cache
+    more = (0, 0), (0, count - classes.shape[1])
+    return replace(
+        cache,
+        keypoints=np.pad(keypoints, (*more, *[(0, 0)] * 3), constant_values=np.nan),
+        classes=np.pad(classes, more),
+    )
 
 
 def open_frame_cache(
@@ -117,7 +139,9 @@ def open_frame_cache(
             ground truth, is broken, or does not fit the objects; or the disk is too small.
     """
     _check(dataset, frames, objects, size)
-    targets = KeypointTargets(objects, symmetric)
+    known = {model.bop_id for model in objects}
+    further = max(len(further_instances(frame.objects, known)) for frame in frames)
+    targets = KeypointTargets(objects, symmetric, further)
     path = folder / _key(dataset.path, frames, objects, size)
     make_folder(folder)
     with locked(path):
@@ -129,7 +153,7 @@ def open_frame_cache(
     usable = [i for i in range(len(frames)) if i not in broken]
     if not usable:
         raise DatasetError(f"{dataset.path}: none of {len(frames)} frames can be read")
-    keypoints = [_keypoints(targets, frames[i], size) for i in usable]
+    keypoints, classes = zip(*(_targets(targets, frames[i], size) for i in usable), strict=True)
     # As plain arrays, whose rows are taken in a tenth of the time.
     arrays = {
         name: np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
@@ -138,7 +162,10 @@ def open_frame_cache(
     if broken:
         arrays = {name: Rows([(array, usable)]) for name, array in arrays.items()}
     return FrameCache(
-        **arrays, keypoints=np.stack(keypoints), scale=frames[0].camera.width / size[0]
+        **arrays,
+        keypoints=np.stack(keypoints),
+        classes=np.stack(classes),
+        scale=frames[0].camera.width / size[0],
     )
 
 
@@ -195,19 +222,20 @@ def resize_frame(
         centre. (At half the size that is a corner of four pixels, of which one is taken: outlines
         are sharp, but lie a quarter of a pixel off. Keypoints do not.)
     """
-    main = main_instances(truths)
+    numbers = instance_numbers(truths, classes)
     labels = np.zeros(image.shape[:2], np.uint8)
-    for index, (truth, mask) in enumerate(zip(truths, masks, strict=True)):
-        if truth.bop_id in classes:
-            other = 0 if main[truth.bop_id] == index else OTHER_INSTANCE
-            labels[mask] = classes[truth.bop_id] + other
+    for index, mask in enumerate(masks):
+        if index in numbers:
+            labels[mask] = numbers[index]
     return (
         resize_image(image, size),
         cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
     )
 
 
-def _keypoints(targets: KeypointTargets, frame: BopFrame, size: tuple[int, int]) -> np.ndarray:
+def _targets(
+    targets: KeypointTargets, frame: BopFrame, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     return targets.project(frame.objects, resize_camera(frame.camera, *size))
 
 
@@ -223,6 +251,8 @@ def _key(
         known = [_state(path, root) for path in (frame.image_path, *masks)]
         known.append([truth.bop_id for truth in frame.objects])
         known.append(sorted(main_instances(frame.objects).values()))
+        if further := further_instances(frame.objects, dict(classes)):
+            known.append(further)
         digest.update(json.dumps(known).encode())
     return digest.hexdigest()[:16]
 

@@ -65,6 +65,7 @@ class WindowFrame:
     image: np.ndarray
     labels: np.ndarray
     keypoints: np.ndarray
+    classes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class FrameMaker:
     def frames(self, indices: Sequence[int] | Iterator[int]) -> Iterator[WindowFrame]:
         """Render frames one after another."""
         classes = {model.bop_id: model.class_id for model in self.objects}
-        targets = KeypointTargets(self.objects, self.symmetric)
+        targets = KeypointTargets(self.objects, self.symmetric, self.further)
         pending: list[list[int]] = [[] for _ in self.jobs]
         rendered = [
             iterate_frames(job, _emptied(waiting))
@@ -98,7 +99,13 @@ class FrameMaker:
             _, frame = next(rendered[job])
             image, labels = resize_frame(frame.image, frame.truths, frame.masks, classes, self.size)
             camera = resize_camera(frame.camera, *self.size)
-            yield WindowFrame(image, labels, targets.project(frame.truths, camera))
+            yield WindowFrame(image, labels, *targets.project(frame.truths, camera))
+
+    @property
+    def further(self) -> int:
+        """Most instances in an image beside the first of each object."""
+        scenes = [job.config for job in self.jobs]
+        return max(s.object_count[1] * (s.instances_per_object[1] - 1) for s in scenes)
 
     def job_of(self, index: int) -> int:
         """Which of the jobs renders a frame."""
@@ -164,6 +171,7 @@ class FrameWindow:
             [frame.image for frame in window],
             [frame.labels for frame in window],
             [frame.keypoints for frame in window],
+            [frame.classes for frame in window],
             self.scale,
         )
 

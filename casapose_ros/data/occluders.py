@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from casapose_ros.data.frame_cache import FrameCache
-from casapose_ros.data.targets import present_classes
+from casapose_ros.data.targets import present_values
 
 CORNERS = (5, 12)
 """Of the polygon that becomes a blob."""
@@ -54,10 +54,10 @@ def paste_occluders(
         New image and labels; the same where there is no object to cover.
     """
     for _ in range(count):
-        classes = present_classes(labels)
-        if not len(classes):
+        numbers = present_values(labels)
+        if not len(numbers):
             break
-        pixels = np.flatnonzero(labels == rng.choice(classes))
+        pixels = np.flatnonzero(labels == rng.choice(numbers))
         side = int(np.clip(rng.uniform(*size) * np.sqrt(len(pixels)), 4, min(labels.shape)))
         row, column = divmod(int(rng.choice(pixels)), labels.shape[1])
         piece = _piece(frames, side, rng)
@@ -114,10 +114,10 @@ def _blob(side: int, rng: np.random.Generator) -> np.ndarray:
 def _silhouette(frames: FrameCache, side: int, rng: np.random.Generator) -> np.ndarray | None:
     """(side, side) bool: the visible outline of an object of some frame; None if it has none."""
     labels = frames.labels[int(rng.integers(len(frames)))]
-    classes = present_classes(labels[::4, ::4])
-    if not len(classes):
+    numbers = present_values(labels[::4, ::4])
+    if not len(numbers):
         return None
-    mask = (labels == rng.choice(classes)).astype(np.uint8)
+    mask = (labels == rng.choice(numbers)).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(mask)
     box = mask[top : top + height, left : left + width] * np.uint8(255)
     return cv2.resize(box, (side, side), interpolation=cv2.INTER_LINEAR) > 127

@@ -71,13 +71,8 @@ def make_batch(
     rngs = (np.random.default_rng((seed, step, place)) for place in places)
     crops = [make_crop(cache, config, rng, weights) for rng in rngs]
     inputs = {
-        name: np.stack([getattr(crop, field) for crop in crops])
-        for name, field in (
-            ("image", "image"),
-            ("labels", "labels"),
-            ("guide", "guide"),
-            ("pixels", "pixels"),
-        )
+        name: np.stack([getattr(crop, name) for crop in crops])
+        for name in ("image", "labels", "classes", "guide", "pixels")
     }
     inputs["step"] = np.full(len(crops), step, np.int32)
     return inputs, {"keypoints": np.stack([crop.keypoints for crop in crops])}

@@ -10,7 +10,7 @@ import numpy as np
 from casapose_ros.data.augmentation import augment_image
 from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.occluders import paste_occluders
-from casapose_ros.data.targets import OTHER_INSTANCE, present_classes
+from casapose_ros.data.targets import MAX_NUMBER, present_values
 from casapose_ros.errors import ConfigError
 from casapose_ros.training.mask_corruption import corrupt_labels
 
@@ -85,16 +85,17 @@ class Crop:
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        labels: (S, S) uint8 true classes of what is visible, as in the frames.
+        labels: (S, S) uint8 true numbers of the instances that are visible, as in the frames.
+        classes: (K+E,) uint8 class ids of instances 1, 2, ...
         guide: (S, S) uint8 classes that guide decoder 2; all ``OWN_ESTIMATE`` for the network's.
-        pixels: (P,) int32 flattened pixels that are foreground in ``labels`` or in ``guide``, but
-            of no instance whose keypoints are not to be learned.
-        keypoints: (K, S, 9, 2) float32 px, x then y, of poses that look alike; zeros where an
-            object is absent.
+        pixels: (P,) int32 flattened pixels that are foreground in ``labels`` or in ``guide``.
+        keypoints: (K+E, S, 9, 2) float32 px, x then y, of poses that look alike; zeros where an
+            instance is absent.
     """
 
     image: np.ndarray
     labels: np.ndarray
+    classes: np.ndarray
     guide: np.ndarray
     pixels: np.ndarray
     keypoints: np.ndarray
@@ -115,8 +116,8 @@ def make_crop(
         weights: (K,) positive, how often a crop is placed on each object; None for all alike.
     """
     index = int(rng.integers(len(frames)))
-    labels = frames.labels[index]
-    to_crop = _affine(_centre(labels, config, rng, weights), config, rng)
+    labels, classes = frames.labels[index], frames.classes[index]
+    to_crop = _affine(_centre(labels, classes, config, rng, weights), config, rng)
     size = (config.size, config.size)
     image = cv2.warpAffine(frames.images[index], to_crop, size, flags=cv2.INTER_LINEAR)
     labels = cv2.warpAffine(labels, to_crop, size, flags=cv2.INTER_NEAREST)
@@ -125,32 +126,59 @@ def make_crop(
     if rng.random() < config.occluders:
         count = int(rng.integers(1, config.max_occluders + 1))
         image, labels = paste_occluders(image, labels, frames, config.occluder_size, count, rng)
-    guide = _guide(labels % OTHER_INSTANCE, config, rng)
+    guide = _guide(class_map(labels, classes), config, rng)
     return Crop(
         image=augment_image(image, rng, config.augmentation),
         labels=labels,
+        classes=classes,
         guide=guide,
         pixels=_foreground_sample(labels, guide, config.pixels, rng),
         keypoints=np.where(np.isnan(keypoints), 0, keypoints).astype(np.float32),
     )
 
 
+def class_map(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 class ids of a map of instance numbers.
+
+    Args:
+        labels: (H, W) uint8.
+        classes: (K+E,) uint8 class ids of instances 1, 2, ...
+    """
+    table = np.zeros(MAX_NUMBER + 1, np.uint8)
+    table[1 : 1 + len(classes)] = classes
+    return cv2.LUT(labels, table)
+
+
 def _centre(
-    labels: np.ndarray, config: CropConfig, rng: np.random.Generator, weights: np.ndarray | None
+    labels: np.ndarray,
+    classes: np.ndarray,
+    config: CropConfig,
+    rng: np.random.Generator,
+    weights: np.ndarray | None,
 ) -> np.ndarray:
     """Where in the frame the crop looks, px (x, y)."""
     size = np.array(labels.shape[::-1])
-    coarse = labels[::COARSE, ::COARSE] % OTHER_INSTANCE
-    classes = present_classes(coarse)
-    if not len(classes) or rng.random() >= config.centred:
+    coarse = labels[::COARSE, ::COARSE]
+    numbers = present_values(coarse)
+    if not len(numbers) or rng.random() >= config.centred:
         centre = rng.uniform((0, 0), size)
     else:
-        shares = None if weights is None else weights[classes - 1] / weights[classes - 1].sum()
-        rows, columns = np.nonzero(coarse == rng.choice(classes, p=shares))
+        rows, columns = np.nonzero(coarse == _chosen(numbers, classes, rng, weights))
         jitter = rng.uniform(-config.jitter, config.jitter, 2) * config.size
         centre = COARSE * np.array([columns.mean(), rows.mean()]) + jitter
     margin = (0.5 - config.overhang) * config.size
     return np.clip(centre, margin, size - margin)
+
+
+def _chosen(
+    numbers: np.ndarray, classes: np.ndarray, rng: np.random.Generator, weights: np.ndarray | None
+) -> int:
+    """One of the instances: an object by its weight, then any instance of it."""
+    of_number = classes[numbers - 1]
+    objects = np.unique(of_number)
+    shares = None if weights is None else weights[objects - 1] / weights[objects - 1].sum()
+    instances = numbers[of_number == rng.choice(objects, p=shares)]
+    return instances[0] if len(instances) == 1 else rng.choice(instances)
 
 
 def _affine(centre: np.ndarray, config: CropConfig, rng: np.random.Generator) -> np.ndarray:
@@ -177,11 +205,11 @@ def _foreground_sample(
 ) -> np.ndarray:
     """(count,) int32 flattened foreground pixels, with repetition; zeros where there is none.
 
-    Where pixel 0 stands in, no vectors are learned on it: it is background, or marked.
+    Where pixel 0 stands in, no vectors are learned on it: it is background.
     """
     if guide[0, 0] == OWN_ESTIMATE:
         guide = labels
-    foreground = np.flatnonzero((labels | guide).astype(bool) & (labels < OTHER_INSTANCE))
+    foreground = np.flatnonzero(labels | guide)
     if not len(foreground):
         return np.zeros(count, np.int32)
     return rng.choice(foreground, count, replace=len(foreground) < count).astype(np.int32)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -122,6 +122,7 @@ class Run:
         out: The run's folder: checkpoint, logs, bundle.
         name: Name of the model.
         initial: All weights to start from, by name.
+        settings: How the network is used when it is validated; goes into its bundle.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Run:
         out: Path,
         name: str,
         initial: dict[str, np.ndarray] | None = None,
+        settings: EstimatorConfig | None = None,
     ):
         self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
@@ -146,7 +148,7 @@ class Run:
         every = min(AVERAGE_EVERY, config.steps)
         self.average = WeightAverage(self.network, self.averaged, config.ema_decay, every)
         self.estimator = PoseEstimator(
-            FieldPredictor(self.averaged), self.objects, config.input_size, name=name
+            FieldPredictor(self.averaged), self.objects, config.input_size, settings, name=name
         )
         self.step = 0
 
@@ -288,7 +290,7 @@ class Run:
             self.objects,
             name=self.name,
             input_size=self.config.input_size,
-            estimator=EstimatorConfig(covariance_scale=result.covariance_scale),
+            estimator=replace(self.estimator.config, covariance_scale=result.covariance_scale),
             score=result.calibration,
         )
         return figures

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from casapose_ros.data.targets import present_classes
+from casapose_ros.data.targets import present_values
 
 MAX_SHIFT_PX = 4.0
 """Farthest that an outline wanders."""
@@ -58,7 +58,7 @@ def _warp(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _grow_or_shrink(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each class swallows a margin of the background, or loses one to it."""
     corrupted = labels.copy()
-    for class_id in present_classes(labels):
+    for class_id in present_values(labels):
         size = int(rng.integers(3, MAX_KERNEL_PX + 1))
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
         mask = (labels == class_id).astype(np.uint8)
@@ -76,14 +76,14 @@ def _punch_holes(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Parts of objects that are taken for background."""
     corrupted = labels.copy()
     for _ in range(rng.integers(1, MAX_BLOBS + 1)):
-        class_id = rng.choice(present_classes(labels))
+        class_id = rng.choice(present_values(labels))
         corrupted[_blob_on(labels == class_id, rng)] = 0
     return corrupted
 
 
 def _confuse(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Parts of objects that are taken for another object of the map."""
-    classes = present_classes(labels)
+    classes = present_values(labels)
     if len(classes) < 2:
         return labels
     corrupted = labels.copy()
@@ -103,7 +103,7 @@ def _add_islands(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(1, MAX_BLOBS + 1)):
         size = rng.uniform(*ISLAND) * max(labels.shape)
         blob = _blob(labels.shape, int(rng.choice(background)), size, rng)
-        corrupted[blob & (labels == 0)] = rng.choice(present_classes(labels))
+        corrupted[blob & (labels == 0)] = rng.choice(present_values(labels))
     return corrupted
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.keypoints.differentiable import regress_keypoints
 from casapose_ros.network.backbone import convolution
 from casapose_ros.network.inference import normalise_image
@@ -45,17 +44,18 @@ class LossWeights:
 class Trainer(keras.Model):
     """Maps a batch to its loss.
 
-    Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true classes, plus
-    ``targets.OTHER_INSTANCE`` where an instance lies whose keypoints are not to be learned;
-    ``guide`` (B, H, W) uint8, the classes that guide decoder 2: those of ``labels``, or corrupted
-    ones, or ``crops.OWN_ESTIMATE`` for the network's own; ``pixels`` (B, P) int32, a sample of
-    flattened foreground pixels at which vectors are learned; and ``step`` (B,) int32, the number of
-    steps before this one. The target is ``keypoints`` (B, K, S, 9, 2) px, x then y, in the crop,
-    for each of S poses that look alike.
+    Inputs are ``image`` (B, H, W, 3) uint8 RGB; ``labels`` (B, H, W) uint8, the true numbers of the
+    instances, of which 1..K are the first of each class and further ones follow; ``classes``
+    (B, K+E) uint8, their class ids; ``guide`` (B, H, W) uint8, the classes that guide decoder 2:
+    the true ones, or corrupted ones, or ``crops.OWN_ESTIMATE`` for the network's own; ``pixels``
+    (B, P) int32, a sample of flattened foreground pixels at which vectors are learned; and ``step``
+    (B,) int32, the number of steps before this one. The target is ``keypoints`` (B, K+E, S, 9, 2)
+    px, x then y, in the crop, of every instance in each of S poses that look alike.
 
-    Where the guide is right, vectors are learned as in the paper. Where it is wrong, a pixel has
-    no vector to learn, but it still takes part in the keypoint regression of the object that the
-    guide names, as it will when the network meets its own errors: its confidence should be low.
+    Where the guide is right, vectors are learned as in the paper, each pixel those of its own
+    instance. Where it is wrong, a pixel has no vector to learn, but it still takes part in the
+    keypoint regression of the object that the guide names (of its first instance), as it will when
+    the network meets its own errors: its confidence should be low.
 
     Args:
         network: The network to train.
@@ -105,21 +105,22 @@ class Trainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, vectors, confidence, *coarse = (ops.cast(t, "float32") for t in y_pred)
-        num_objects = self.network.config.num_objects
-        marked = ops.cast(x["labels"], "int32")
-        labels = marked % OTHER_INSTANCE
-        main = ops.cast(marked < OTHER_INSTANCE, "int32")
+        instances = ops.cast(x["labels"], "int32")
+        labels = _classes_of(instances, x["classes"])
+        count = x["classes"].shape[1]
         pixels = ops.convert_to_tensor(x["pixels"])
         counted = losses.counted_labels(labels, logits)
         learned, voting = (
-            values_at(pixels, role * main) for role in _roles(x["guide"], labels, logits)
+            # Where the class is not that of the truth, it is the number of its first instance.
+            values_at(pixels, ops.where(ops.equal(role, labels), instances, role))
+            for role in _roles(x["guide"], labels, logits)
         )
         height, width = labels.shape[1:]
         centres = ops.take(losses.pixel_centres(height, width)[0], pixels, axis=0)
         candidates = ops.flip(y["keypoints"], axis=-1)  # (x, y) -> the network's (y, x)
         keypoints = nearest_targets(candidates, vectors, learned, centres)
         offsets = losses.pixel_offsets(keypoints, learned, centres)
-        points = regress_keypoints(vectors, confidence, voting, centres, num_objects, 1e-4)
+        points = regress_keypoints(vectors, confidence, voting, centres, count, 1e-4)
         parts = {
             "segmentation": losses.segmentation_loss(logits, labels),
             "vectors": losses.vector_loss(vectors, losses.unit_vectors(offsets), learned),
@@ -128,8 +129,9 @@ class Trainer(keras.Model):
                 points * self.pixel_scale,
                 keypoints * self.pixel_scale,
                 ops.logical_and(
-                    losses.pixel_counts(counted * main, num_objects) > MINIMUM_PIXELS,
-                    losses.pixel_counts(voting, num_objects) >= MINIMUM_SAMPLE,
+                    losses.pixel_counts(ops.where(counted > 0, instances, 0), count)
+                    > MINIMUM_PIXELS,
+                    losses.pixel_counts(voting, count) >= MINIMUM_SAMPLE,
                 ),
             )
             + losses.confidence_regulariser(confidence, voting),
@@ -137,8 +139,9 @@ class Trainer(keras.Model):
         weights = self._weights(x["step"])
         total = sum(weights[i] * value for i, value in enumerate(parts.values()))
         if coarse:
+            num_objects = self.network.config.num_objects
             parts["auxiliary"] = _auxiliary_loss(
-                coarse[0], labels, labels * main, keypoints, num_objects
+                coarse[0], labels, instances, keypoints, num_objects
             )
             total = total + self.auxiliary * parts["auxiliary"]
         for name, value in parts.items():
@@ -188,23 +191,34 @@ def _roles(guide, labels, logits):
     return learned, ops.where(right, counted, guide)
 
 
-def _auxiliary_loss(coarse, labels, main, keypoints, num_objects: int):
+def _classes_of(instances, classes):
+    """(B, H, W) int32 class ids of instance numbers (B, H, W), whose classes are (B, K+E)."""
+    classes = ops.cast(classes, "int32")
+    table = ops.concatenate([ops.zeros_like(classes[:, :1]), classes], axis=1)
+    height, width = instances.shape[1:]
+    found = ops.take_along_axis(table, ops.reshape(instances, (-1, height * width)), axis=1)
+    return ops.reshape(found, (-1, height, width))
+
+
+def _auxiliary_loss(coarse, labels, instances, keypoints, num_objects: int):
     """Masks and vectors straight from the encoder, at its own resolution.
 
     Args:
         coarse: (B, H/8, W/8, K+1+18) logits and vectors.
         labels: (B, H, W) int32, of which masks are learned.
-        main: (B, H, W) int32, of which vectors are learned.
-        keypoints: (B, K, 9, 2) px, y then x.
+        instances: (B, H, W) int32, of which vectors are learned.
+        keypoints: (B, K+E, 9, 2) px, y then x.
         num_objects: K.
     """
-    small, main = (x[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] for x in (labels, main))
+    labels, instances = (
+        x[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] for x in (labels, instances)
+    )
     height, width = coarse.shape[1:3]
     logits, vectors = coarse[..., : num_objects + 1], coarse[..., num_objects + 1 :]
     centres = losses.pixel_centres(height, width) * STRIDE
-    flat = ops.reshape(main, (-1, height * width))
+    flat = ops.reshape(instances, (-1, height * width))
     offsets = losses.pixel_offsets(keypoints, flat, centres)
     vectors = ops.reshape(vectors, (-1, height * width, losses.CHANNELS))
-    return losses.segmentation_loss(logits, small) + AUXILIARY_VECTORS * losses.vector_loss(
+    return losses.segmentation_loss(logits, labels) + AUXILIARY_VECTORS * losses.vector_loss(
         vectors, losses.unit_vectors(offsets), flat
     )

@@ -17,7 +17,7 @@ from casapose_ros.commands import train as command
 from casapose_ros.commands._training_data import TrainingData, shown_objects, training_sets
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart
-from casapose_ros.commands._training_validation import make_validator, validation_set
+from casapose_ros.commands._training_validation import Validator, validation_set
 from casapose_ros.config import to_dict
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache
@@ -35,6 +35,8 @@ from casapose_ros.training.settings import TrainConfig
 
 SETTINGS = "input_size: [160, 120]\ncrop: {size: 64, pixels: 64}\nbatch_size: 8\nsteps: 1\n"
 BOX = box_object(1)
+PLACES = (-0.1, 0.5), (0.2, 0.5), (-0.1, 0.6)
+"""Of boxes, x and z in metres: the last is hidden by the first."""
 
 
 @pytest.fixture
@@ -161,8 +163,22 @@ def test_frames_to_validate_on_are_read_before_the_training(arguments, tmp_path,
     shutil.rmtree(tmp_path / "more" / "models")
     dataset = BopDataset(tmp_path / "more", "test", skip_broken=True)
     start = TrainingStart(TrainConfig(validation_frames=2), (BOX,), tmp_path / "objects")
-    make_validator(dataset, start)
+    Validator(dataset, start)
     assert f"skipped: {broken}" in capsys.readouterr().out
+
+
+def test_as_many_instances_are_asked_for_as_the_held_out_frames_show(tmp_path):
+    near, beside, behind = ((np.eye(3), np.array([x, 0, z])) for x, z in PLACES)
+    images = [[(BOX, *near)], [(BOX, *behind), (BOX, *beside), (BOX, *near)]]
+    BopFolder(tmp_path / "data", (BOX,), images)
+    write_object_set(tmp_path / "objects", [BOX], [box_mesh()])
+    start = TrainingStart(TrainConfig(), (BOX,), tmp_path / "objects")
+    dataset = BopDataset(tmp_path / "data", "test")
+    infos = json.loads((tmp_path / "data/test/000000/scene_gt_info.json").read_text())["1"]
+    assert [info["visib_fract"] >= 0.4 for info in infos] == [False, True, True]
+    assert Validator(dataset, start).instances == 2
+    one = replace(start, config=TrainConfig(validation_frames=1))
+    assert Validator(dataset, one).instances == 1
 
 
 def test_renders_to_validate_on_are_not_those_to_learn_from(arguments, tmp_path, capsys):
@@ -253,7 +269,7 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path):
     data = TrainingData((tmp_path / "data",), split="test")
 
     def note(data=data, count=5, obj=BOX, trained=None):
-        frames = FrameCache(*[np.zeros((count, 1))] * 3, 1.0)
+        frames = FrameCache(*[np.zeros((count, 1))] * 4, 1.0)
         start = TrainingStart(TrainConfig(), (obj,), tmp_path, trained)
         note_data(tmp_path, data, training_sets(data), frames, start)
 
@@ -289,7 +305,7 @@ def test_a_run_goes_on_after_scenarios_have_learned_more(tmp_path):
     def note(**changes):
         rendered = {"seed": 1, "config": scenes | changes}
         (tmp_path / "data" / "test" / "render.json").write_text(json.dumps(rendered))
-        frames = FrameCache(*[np.zeros((5, 1))] * 3, 1.0)
+        frames = FrameCache(*[np.zeros((5, 1))] * 4, 1.0)
         start = TrainingStart(TrainConfig(), (BOX,), tmp_path, None)
         note_data(tmp_path, data, training_sets(data), frames, start)
 

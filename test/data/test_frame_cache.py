@@ -13,7 +13,6 @@ from exact_fields import box_object, random_pose
 from casapose_ros.data import frame_cache
 from casapose_ros.data.bop import BopDataset
 from casapose_ros.data.frame_cache import FrameCache, Rows, join_caches, open_frame_cache
-from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import DatasetError
 from casapose_ros.framing import Framing
 from casapose_ros.geometry import project
@@ -152,39 +151,50 @@ def test_no_frames(folder, tmp_path):
 def test_joined_sets_are_one_after_the_other():
     def cache(count, value, scale):
         images = np.full((count, 4, 4, 3), value, np.uint8)
-        return FrameCache(images, images[..., 0], np.full((count, 1, 1, 9, 2), value), scale)
+        keypoints = np.full((count, value, 1, 9, 2), value, np.float32)
+        classes = np.full((count, value), value, np.uint8)
+        return FrameCache(images, images[..., 0], keypoints, classes, scale)
 
     joined = join_caches([cache(3, 1, 1.0), cache(1, 2, 2.0)])
     assert len(joined) == 4 and joined.scale == 1.25
     for index, value in enumerate([1, 1, 1, 2]):
-        for rows in (joined.images, joined.labels, joined.keypoints):
+        for rows in (joined.images, joined.labels):
             assert np.all(rows[index] == value)
+        # There is room for the most instances that any of the sets shows.
+        keypoints, classes = joined.keypoints[index], joined.classes[index]
+        assert keypoints.shape == (2, 1, 9, 2) and np.all(keypoints[:value] == value)
+        assert np.isnan(keypoints[value:]).all()
+        assert classes.tolist() == ([1, 0] if value == 1 else [2, 2])
     with pytest.raises(IndexError):
         joined.images[4]
     assert [int(r) for r in Rows([(np.arange(5), [4, 0]), (np.arange(9), [7])])] == [4, 0, 7]
 
 
-def test_of_several_instances_the_most_visible_one_is_learned(tmp_path):
+def test_the_most_visible_of_several_instances_is_the_first(tmp_path):
     near, far = (np.eye(3), np.array([-0.15, 0, 0.5])), (np.eye(3), np.array([0.2, 0, 0.9]))
     folder = BopFolder(tmp_path / "twins", OBJECTS, [[(OBJECTS[0], *far), (OBJECTS[0], *near)]])
     cache = open_cache(folder, tmp_path)
     labels, (frame,) = cache.labels[0], BopDataset(folder.path, "test")
-    for index, value in enumerate((1 + OTHER_INSTANCE, 1)):
-        assert np.count_nonzero(labels == value) * 16 == pytest.approx(
+    assert cache.classes.tolist() == [[1, 2, 1]] and cache.keypoints.shape == (1, 3, 1, 9, 2)
+    for index, number, pose in ((0, 3, far), (1, 1, near)):
+        assert np.count_nonzero(labels == number) * 16 == pytest.approx(
             frame.load_mask(index).sum(), rel=0.05
         )
-    expected = project(OBJECTS[0].keypoints, *near, frame.camera) / 4
-    np.testing.assert_allclose(cache.keypoints[0, 0, 0], expected, atol=1e-3)
+        expected = project(OBJECTS[0].keypoints, *pose, frame.camera) / 4
+        np.testing.assert_allclose(cache.keypoints[0, number - 1, 0], expected, atol=1e-3)
     # Where visibilities say otherwise, what was cached before does not count.
     infos = folder.scene_path / "scene_gt_info.json"
     known = json.loads(infos.read_text())
     known["0"][0]["px_count_visib"] = 1000
     infos.write_text(json.dumps(known))
-    assert set(np.unique(open_cache(folder, tmp_path).labels)) == {0, 1, 1 + OTHER_INSTANCE}
     changed = open_cache(folder, tmp_path)
-    assert np.count_nonzero(changed.labels[0] == 1) == np.count_nonzero(labels > OTHER_INSTANCE)
-    expected = project(OBJECTS[0].keypoints, *far, frame.camera) / 4
-    np.testing.assert_allclose(changed.keypoints[0, 0, 0], expected, atol=1e-3)
+    np.testing.assert_array_equal(changed.labels[0] == 1, labels == 3)
+    np.testing.assert_array_equal(changed.labels[0] == 3, labels == 1)
+    np.testing.assert_array_equal(changed.keypoints[0, 0], cache.keypoints[0, 2])
+    known["0"][1]["px_count_visib"] = 0
+    infos.write_text(json.dumps(known))
+    hidden = open_cache(folder, tmp_path)
+    assert hidden.classes.tolist() == [[1, 2]] and set(np.unique(hidden.labels)) == {0, 1}
 
 
 def test_enlarged_frames_are_what_the_estimator_shows_the_network(folder, tmp_path):

@@ -1,6 +1,7 @@
 """Frames on the fly: a function of the step, rendered by any number of processes."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ class NumberedFrame:
         self.image = np.full((2, 2, 3), index)
         self.labels = self.image[..., 0]
         self.keypoints = np.zeros((1, 1, 9, 2))
+        self.classes = np.ones(1, np.uint8)
 
 
 class Dying(FrameMaker):
@@ -88,21 +90,26 @@ def test_scenarios_have_their_shares(tmp_path):
     assert np.mean(drawn) == pytest.approx(0.25, abs=0.05)
 
 
-def test_rendered_frames_have_their_truth(tmp_path, monkeypatch):
+@pytest.mark.parametrize("instances", [1, 2])
+def test_rendered_frames_have_their_truth(tmp_path, monkeypatch, instances):
     require_gl()
     monkeypatch.setattr(props, "make_props", lambda seed: small_props())
     objects = small_object_set(tmp_path).objects
-    jobs = (job(tmp_path, seed=0), job(tmp_path, seed=1))
+    scenes = replace(SMALL_SCENES, instances_per_object=(instances, instances))
+    jobs = tuple(replace(job(tmp_path, seed), config=scenes) for seed in (0, 1))
     maker = FrameMaker(jobs, objects[:2], (80, 60), False)
     first = list(maker.frames(range(6)))
     assert len({maker.job_of(i) for i in range(6)}) == 2
     for frame in first:
-        assert frame.image.shape == (60, 80, 3) and frame.labels.max() <= 2
-        for class_id in np.unique(frame.labels[frame.labels > 0]):
-            rows, columns = np.nonzero(frame.labels == class_id)
-            centre = frame.keypoints[class_id - 1, 0, 0]
+        assert frame.image.shape == (60, 80, 3)
+        assert frame.classes.shape == (2 + maker.further,) and frame.classes.max() == 2
+        for number in np.unique(frame.labels[frame.labels > 0]):
+            assert frame.classes[number - 1] > 0
+            rows, columns = np.nonzero(frame.labels == number)
+            centre = frame.keypoints[number - 1, 0, 0]
             assert np.linalg.norm(centre - (columns.mean(), rows.mean())) < 15
+    assert np.any([frame.labels.max() > 2 for frame in first]) == (instances > 1)
     # Any process renders a frame alike, whatever it rendered before.
     for frame, again in zip(first[4:], maker.frames([4, 5]), strict=True):
-        for name in ("image", "labels", "keypoints"):
+        for name in ("image", "labels", "keypoints", "classes"):
             np.testing.assert_array_equal(getattr(frame, name), getattr(again, name))

@@ -10,10 +10,12 @@ from casapose_ros.data.bop import GroundTruth
 from casapose_ros.data.targets import (
     CONTINUOUS_STEPS,
     KeypointTargets,
+    further_instances,
+    instance_numbers,
     main_instances,
-    present_classes,
+    present_values,
 )
-from casapose_ros.errors import ConfigError
+from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.geometry import project
 from casapose_ros.types import Symmetries
 
@@ -26,7 +28,8 @@ def test_without_symmetry_there_is_one_candidate():
     rng = np.random.default_rng(0)
     boxes = (box_object(1), replace(box_object(2), symmetries=Symmetries(HALF_TURN[None])))
     R, t = random_pose(rng)
-    found = KeypointTargets(boxes, symmetric=False).project([GroundTruth(12, R, t)], CAMERA)
+    found, classes = KeypointTargets(boxes, False).project([GroundTruth(12, R, t)], CAMERA)
+    assert classes.tolist() == [1, 2] and classes.dtype == np.uint8
     assert found.shape == (2, 1, 9, 2) and found.dtype == np.float32
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1, 0], project(boxes[1].keypoints, R, t, CAMERA), atol=1e-3)
@@ -36,7 +39,7 @@ def test_every_equivalent_pose_is_a_candidate():
     rng = np.random.default_rng(1)
     box = replace(box_object(1), symmetries=Symmetries(HALF_TURN[None]))
     R, t = random_pose(rng)
-    (found,) = KeypointTargets([box], symmetric=True).project([GroundTruth(11, R, t)], CAMERA)
+    (found,), _ = KeypointTargets([box], True).project([GroundTruth(11, R, t)], CAMERA)
     turned = R @ HALF_TURN[:3, :3], R @ HALF_TURN[:3, 3] + t
     for candidate, pose in zip(found, [(R, t), turned], strict=True):
         np.testing.assert_allclose(candidate, project(box.keypoints, *pose, CAMERA), atol=1e-3)
@@ -65,11 +68,14 @@ def test_more_objects_than_labels_can_tell_apart():
     assert KeypointTargets([box] * 127, symmetric=False).candidates.shape == (127, 1, 9, 3)
     with pytest.raises(ConfigError, match="128 objects: a network is trained on 127 at most"):
         KeypointTargets([box] * 128, symmetric=False)
+    assert KeypointTargets([box] * 127, symmetric=False, further=128).further == 128
+    with pytest.raises(DatasetError, match="shows 129 instances beside .* 128 at most can be told"):
+        KeypointTargets([box] * 127, symmetric=False, further=129)
 
 
-def test_present_classes():
-    assert present_classes(np.uint8([[0, 3], [1, 3]])).tolist() == [1, 3]
-    assert present_classes(np.zeros((2, 2), np.uint8)).tolist() == []
+def test_present_values():
+    assert present_values(np.uint8([[0, 3], [1, 3]])).tolist() == [1, 3]
+    assert present_values(np.zeros((2, 2), np.uint8)).tolist() == []
 
 
 def test_without_visibilities_the_nearest_in_front_of_the_camera_is_the_main_instance():
@@ -78,3 +84,22 @@ def test_without_visibilities_the_nearest_in_front_of_the_camera_is_the_main_ins
 
     assert main_instances([truth(0.9), truth(0.5), truth(-0.2)]) == {7: 1}
     assert main_instances([truth(0.9, 50), truth(0.5, 10)]) == {7: 0}
+
+
+def test_further_instances_are_numbered_after_the_classes():
+    """Two boxes, of which the second is there three times, and one that nobody knows."""
+    boxes, rng = (box_object(1), box_object(2)), np.random.default_rng(2)
+    poses = [random_pose(rng) for _ in range(6)]
+    visible = [(12, 70), (13, 90), (12, 80), (12, 0), (11, 60), (12, 10)]
+    truths = [
+        GroundTruth(bop_id, R, t, px_count_visib=px)
+        for (bop_id, px), (R, t) in zip(visible, poses, strict=True)
+    ]
+    assert further_instances(truths, {11, 12}) == [0, 5]
+    assert instance_numbers(truths, {11: 1, 12: 2}) == {2: 2, 4: 1, 0: 3, 5: 4}
+    found, classes = KeypointTargets(boxes, symmetric=False, further=3).project(truths, CAMERA)
+    assert found.shape == (5, 1, 9, 2) and classes.tolist() == [1, 2, 2, 2, 0]
+    for row, index in enumerate((4, 2, 0, 5)):
+        expected = project(boxes[classes[row] - 1].keypoints, *poses[index], CAMERA)
+        np.testing.assert_allclose(found[row, 0], expected, atol=1e-3)
+    assert np.isnan(found[4]).all()

@@ -24,7 +24,7 @@ def frames():
             top, left = rng.integers(0, 40), rng.integers(0, 60)
             picture[top : top + 18, left : left + 18] = class_id
     images = np.stack([frame(picture) for picture in labels])
-    return FrameCache(images, labels, np.zeros((4, 2, 1, 9, 2)), 1.0)
+    return FrameCache(images, labels, np.zeros((4, 2, 1, 9, 2)), np.uint8([[1, 2]] * 4), 1.0)
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_tiny_and_huge_pieces(frames, crop, size):
 
 def test_frames_smaller_than_the_piece(crop):
     labels = np.zeros((1, 10, 12), np.uint8)
-    small = FrameCache(np.stack([frame(x) for x in labels]), labels, np.zeros((1, 1, 1, 9, 2)), 1.0)
+    image, keypoints = frame(labels[0])[None], np.zeros((1, 1, 1, 9, 2))
+    small = FrameCache(image, labels, keypoints, np.ones((1, 1), np.uint8), 1.0)
     pasted, new = paste_occluders(*crop, small, (1.0, 1.0), 1, np.random.default_rng(0))
     assert np.any(new != crop[1]) and np.any(pasted != crop[0])

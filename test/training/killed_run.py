@@ -57,7 +57,8 @@ def noise():
     labels = np.zeros((3, 48, 64), np.uint8)
     labels[:, 10:40, 10:50] = 1
     keypoints = rng.uniform(10, 50, (3, 1, 1, 9, 2)).astype(np.float32)
-    cache = FrameCache(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), labels, keypoints, 1.0)
+    images, classes = rng.integers(0, 255, (3, 48, 64, 3), np.uint8), np.ones((3, 1), np.uint8)
+    cache = FrameCache(images, labels, keypoints, classes, 1.0)
     cube = ObjectModel("cube", 1, 1, np.eye(9, 3) * 0.1, 0.1, -np.ones(3) / 9, np.ones(3) / 9)
     return cache, (cube,)
 

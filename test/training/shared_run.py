@@ -162,7 +162,7 @@ def train_whole(job: dict) -> None:
     cube = ObjectModel("cube", 1, 1, np.eye(9, 3) * 0.1, 0.1, -np.ones(3) / 9, np.ones(3) / 9)
     figures = ValidationResult(1.0, 1.0, 0.5, 0.25, 0.5, 0.0, ScoreCalibration(), 2.5, ())
     loop.LOG_EVERY = 1
-    frames = FrameCache(images, labels, keypoints, 1.0)
+    frames = FrameCache(images, labels, keypoints, np.ones((3, 1), np.uint8), 1.0)
     run = loop.Run(config, frames, [cube], lambda _: figures, Path(job["out"]), "test")
     run.resume()
 

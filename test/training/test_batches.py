@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from casapose_ros.data.frame_cache import FrameCache
-from casapose_ros.data.targets import OTHER_INSTANCE
 from casapose_ros.errors import ConfigError
 from casapose_ros.training.batches import BatchStream, CropConfig, make_batch, prefetch_batches
 from casapose_ros.training.crops import OWN_ESTIMATE
@@ -30,7 +29,7 @@ def cache():
     keypoints[0, 1] = (32, 20)
     keypoints[0, 1, 0, 1:5] = corners
     keypoints[0, 1, 1, 1:5] = corners[::-1]
-    return FrameCache(images, labels, keypoints, scale=2.0)
+    return FrameCache(images, labels, keypoints, np.uint8([[1, 2], [1, 2]]), scale=2.0)
 
 
 PLAIN = CropConfig(size=32, augmentation=0.0, pixels=64)
@@ -69,6 +68,7 @@ def test_shapes_and_types(cache):
     for name in ("labels", "guide"):
         assert inputs[name].shape == (3, 32, 32) and inputs[name].dtype == np.uint8
     assert inputs["pixels"].shape == (3, 64) and inputs["pixels"].dtype == np.int32
+    assert inputs["classes"].shape == (3, 2) and inputs["classes"].dtype == np.uint8
     assert targets["keypoints"].shape == (3, 2, 2, 9, 2)
     assert np.all(np.isfinite(targets["keypoints"]))
 
@@ -86,7 +86,8 @@ def test_crops_are_placed_on_objects_by_their_weights():
         labels[:, 16:32, 64 * label - 40 : 64 * label - 24] = label
     labels[1][labels[1] == 3] = 0
     images = np.zeros((*labels.shape, 3), np.uint8)
-    cache = FrameCache(images, labels, np.zeros((2, 3, 1, 9, 2), np.float32), scale=1.0)
+    keypoints, classes = np.zeros((2, 3, 1, 9, 2), np.float32), np.uint8([[1, 2, 3], [1, 2, 3]])
+    cache = FrameCache(images, labels, keypoints, classes, scale=1.0)
     config = replace(PLAIN, centred=1.0, jitter=0.0)
 
     def shares(weights):
@@ -127,15 +128,28 @@ def test_pixels_are_where_the_truth_or_the_guide_has_an_object(cache):
     assert np.all(picked[shown] == 2)
 
 
-def test_no_vectors_are_learned_on_further_instances(cache):
-    marked = np.where(cache.labels == 2, 2 + OTHER_INSTANCE, cache.labels).astype(np.uint8)
-    marked[:, :, :40] = cache.labels[:, :, :40]
-    inputs = crops_of(replace(cache, labels=marked), corrupted_masks=0.5)
-    assert np.any(inputs["labels"] > OTHER_INSTANCE)
-    assert set(np.unique(inputs["guide"])) == {0, 2}
+def test_further_instances_are_guided_by_their_class_and_have_their_own_keypoints(cache):
+    """The right part of the square is a second instance of class 2."""
+    labels = cache.labels.copy()
+    labels[:, :, 36:][labels[:, :, 36:] == 2] = 3
+    keypoints = np.concatenate([cache.keypoints, cache.keypoints[:, 1:] + 5], axis=1)
+    twins = replace(
+        cache, labels=labels, keypoints=keypoints, classes=np.uint8([[1, 2, 2], [1, 2, 0]])
+    )
+    inputs, targets = make_batch(twins, PLAIN, 200, seed=0, step=0)
+    assert {0, 2, 3} == set(np.unique(inputs["labels"]))
+    np.testing.assert_array_equal(inputs["guide"], np.minimum(inputs["labels"], 2))
     picked = np.take_along_axis(inputs["labels"].reshape(200, -1), inputs["pixels"], axis=1)
-    chosen = np.any(inputs["pixels"] > 0, axis=1)
-    assert np.any(picked == 2) and np.all(picked[chosen] < OTHER_INSTANCE)
+    assert np.any(picked == 2) and np.any(picked == 3)
+    shown = inputs["labels"].any(axis=(1, 2))
+    shift = (targets["keypoints"][:, 2] - targets["keypoints"][:, 1])[shown]
+    np.testing.assert_allclose(np.linalg.norm(shift, axis=-1), 50**0.5, rtol=0.2)
+    # Crops are placed on either of them: the left one lies further to the right in them.
+    centred = replace(PLAIN, centred=1.0, jitter=0.0, overhang=0.5)
+    inputs, _ = make_batch(twins, centred, 200, seed=0, step=0)
+    middle = inputs["labels"][:, 16, 16]
+    assert np.mean(middle == 3) == pytest.approx(np.mean(middle == 2), abs=0.15)
+    assert np.mean(middle > 0) == pytest.approx(0.5, abs=0.1)
 
 
 def test_what_an_occluder_hides_is_background(cache):
@@ -162,7 +176,7 @@ def test_hosts_share_a_batch(cache):
 
 
 def test_an_error_while_making_batches_reaches_the_training(cache):
-    broken = FrameCache(cache.images, cache.labels, cache.keypoints[:0], 1.0)
+    broken = replace(cache, keypoints=cache.keypoints[:0])
     with pytest.raises(IndexError):
         list(prefetch_batches(broken, PLAIN, 2, seed=0, steps=range(2)))
     assert not [t for t in threading.enumerate() if t.name.startswith("batches")]

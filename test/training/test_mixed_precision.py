@@ -24,6 +24,7 @@ def made_up_batch():
     image = 60 + 60 * labels[..., None] + rng.integers(-40, 40, (4, 32, 32, 3))
     pixels = rng.choice(np.flatnonzero(labels[0]), (4, 128)).astype(np.int32)
     inputs = {"image": image.astype(np.uint8), "labels": labels, "guide": labels, "pixels": pixels}
+    inputs["classes"] = np.tile(np.uint8([1, 2]), (4, 1))
     inputs["step"] = np.zeros(len(labels), np.int32)
     return inputs, {"keypoints": rng.uniform(4, 28, (4, 2, 1, 9, 2)).astype(np.float32)}
 
