@@ -43,20 +43,27 @@ def main() -> None:
     network = load_network(bundle)
     drawn = None if args.objects is None else DrawnMasks(args.objects)
     errors: dict[tuple[str, str], list[float]] = {(g, p): [] for g in MASKS for p in MASKS}
-    overlaps: list[np.ndarray] = []
+    overlaps: list[tuple[str, np.ndarray]] = []
     for frame in islice(BopDataset(args.data, args.split), args.limit):
-        found, overlap = _errors(frame, bundle, network, args.min_visibility, drawn)
-        overlaps += overlap
+        found, seen = _errors(frame, bundle, network, args.min_visibility, drawn)
+        overlaps += seen.items()
         for key, values in found.items():
             errors[key] += values.tolist()
     count = len(errors["own", "own"])
     print(f"{args.data.name}/{args.split}: {count} objects")
-    both, own, true = np.array(overlaps).T
-    print(
-        f"own masks: mean IoU {np.mean(both / np.maximum(own + true - both, 1)):.2f}, "
-        f"{100 * both.sum() / true.sum():.0f} % of the objects' pixels, "
-        f"{100 * both.sum() / own.sum():.0f} % of their own pixels right\n"
-    )
+    print("\n| own masks | mean IoU | of the objects' pixels found | of those found right |")
+    print("|---|---:|---:|---:|")
+    names = [obj.name for obj in bundle.objects]
+    for shown in [*([name] for name in names), names]:
+        rows = [pixels for name, pixels in overlaps if name in shown]
+        if not rows:
+            continue
+        both, own, true = np.array(rows).T
+        name = "all" if shown is names else shown[0]
+        iou = np.mean(both / np.maximum(own + true - both, 1))
+        found, right = (100 * both.sum() / max(each.sum(), 1) for each in (true, own))
+        print(f"| {name} | {iou:.2f} | {found:.0f} % | {right:.0f} % |")
+    print()
     print("| decoder 2 is guided by | pixels that speak | found | median px | mean px |")
     print("|---|---|---:|---:|---:|")
     for (guide, pixels), values in errors.items():
@@ -111,8 +118,8 @@ def _errors(
     network: CASAPose,
     min_visibility: float,
     drawn: DrawnMasks | None,
-) -> tuple[dict[tuple[str, str], np.ndarray], list[np.ndarray]]:
-    """Keypoint errors by guide and by pixels, px, and the overlap of every object's masks."""
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, np.ndarray]]:
+    """Keypoint errors by guide and by pixels, px, and the overlaps of masks by object."""
     size = bundle.input_size
     check_aspect(frame.camera, size, str(frame.image_path))
     objects = {obj.bop_id: obj for obj in bundle.objects}
@@ -138,7 +145,8 @@ def _errors(
         for g in MASKS
         for p in MASKS
     }
-    return errors, [_overlap(labels["own"] == c, true == c) for c in expected]
+    names = {obj.class_id: obj.name for obj in bundle.objects}
+    return errors, {names[c]: _overlap(labels["own"] == c, true == c) for c in expected}
 
 
 def _distances(fields: Fields, expected: dict[int, np.ndarray]) -> np.ndarray:
