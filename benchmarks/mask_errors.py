@@ -23,8 +23,8 @@ from keras import ops
 from casapose_ros.bundle import Bundle, load_bundle, load_network
 from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
 from casapose_ros.data.depth_rendering import DepthRenderer
-from casapose_ros.data.frame_cache import check_aspect, resize_frame
 from casapose_ros.data.meshes import load_object_set
+from casapose_ros.data.resizing import check_aspect, resize_frame
 from casapose_ros.geometry import project, resize_camera
 from casapose_ros.keypoints.components import find_regions
 from casapose_ros.keypoints.regression import regress_keypoints

@@ -6,26 +6,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from casapose_ros.data.bop import BopDataset, BopFrame, GroundTruth
+from casapose_ros.data.bop import BopDataset, BopFrame
 from casapose_ros.data.fitting import check_complete, check_fit, find_bad_poses
-from casapose_ros.data.targets import (
-    KeypointTargets,
-    further_instances,
-    instance_numbers,
-    main_instances,
-)
+from casapose_ros.data.resizing import check_aspect, resize_frame
+from casapose_ros.data.targets import KeypointTargets, further_instances, main_instances
 from casapose_ros.errors import DatasetError
 from casapose_ros.files import locked, make_folder, replacing
-from casapose_ros.geometry import resize_camera, resize_image
-from casapose_ros.types import CameraModel, ObjectModel
+from casapose_ros.geometry import resize_camera
+from casapose_ros.types import ObjectModel
 
 CACHE_VERSION = 4
 PROBLEMS = "problems.json"
@@ -186,51 +181,6 @@ def _check(
         check_aspect(frame.camera, size, str(frame.image_path))
     check_fit(dataset.path, frames, objects)
     check_complete(dataset, frames)
-
-
-def check_aspect(camera: CameraModel, size: tuple[int, int], name: str) -> None:
-    """Whether images can be resized to the network's input without distorting them.
-
-    Raises:
-        DatasetError: They cannot; the message calls them ``name``.
-    """
-    if abs(camera.width * size[1] - camera.height * size[0]) > max(size):
-        raise DatasetError(
-            f"{name}: {camera.width}x{camera.height} has another aspect ratio than the network's "
-            f"input {size[0]}x{size[1]}"
-        )
-
-
-def resize_frame(
-    image: np.ndarray,
-    truths: Sequence[GroundTruth],
-    masks: Iterable[np.ndarray],
-    classes: Mapping[int, int],
-    size: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels at network resolution.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        truths: The N objects in it.
-        masks: N of (H, W) bool, their visible pixels.
-        classes: Class ids by BOP id; other objects are background.
-        size: (width, height) of the network's input.
-
-    Returns:
-        The image, and the labels as :class:`FrameCache` has them: of every pixel the one at its
-        centre. (At half the size that is a corner of four pixels, of which one is taken: outlines
-        are sharp, but lie a quarter of a pixel off. Keypoints do not.)
-    """
-    numbers = instance_numbers(truths, classes)
-    labels = np.zeros(image.shape[:2], np.uint8)
-    for index, mask in enumerate(masks):
-        if index in numbers:
-            labels[mask] = numbers[index]
-    return (
-        resize_image(image, size),
-        cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT),
-    )
 
 
 def _targets(

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from casapose_ros.data.frame_cache import FrameCache, check_aspect, resize_frame
+from casapose_ros.data.frame_cache import FrameCache
 from casapose_ros.data.render_job import RenderJob, iterate_frames
+from casapose_ros.data.resizing import check_aspect, resize_frame
 from casapose_ros.data.targets import KeypointTargets
 from casapose_ros.errors import CasaposeError, ConfigError, RenderError
 from casapose_ros.geometry import resize_camera

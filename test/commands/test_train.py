@@ -35,8 +35,6 @@ from casapose_ros.training.settings import TrainConfig
 
 SETTINGS = "input_size: [160, 120]\ncrop: {size: 64, pixels: 64}\nbatch_size: 8\nsteps: 1\n"
 BOX = box_object(1)
-PLACES = (-0.1, 0.5), (0.2, 0.5), (-0.1, 0.6)
-"""Of boxes, x and z in metres: the last is hidden by the first."""
 
 
 @pytest.fixture
@@ -165,20 +163,6 @@ def test_frames_to_validate_on_are_read_before_the_training(arguments, tmp_path,
     start = TrainingStart(TrainConfig(validation_frames=2), (BOX,), tmp_path / "objects")
     Validator(dataset, start)
     assert f"skipped: {broken}" in capsys.readouterr().out
-
-
-def test_as_many_instances_are_asked_for_as_the_held_out_frames_show(tmp_path):
-    near, beside, behind = ((np.eye(3), np.array([x, 0, z])) for x, z in PLACES)
-    images = [[(BOX, *near)], [(BOX, *behind), (BOX, *beside), (BOX, *near)]]
-    BopFolder(tmp_path / "data", (BOX,), images)
-    write_object_set(tmp_path / "objects", [BOX], [box_mesh()])
-    start = TrainingStart(TrainConfig(), (BOX,), tmp_path / "objects")
-    dataset = BopDataset(tmp_path / "data", "test")
-    infos = json.loads((tmp_path / "data/test/000000/scene_gt_info.json").read_text())["1"]
-    assert [info["visib_fract"] >= 0.4 for info in infos] == [False, True, True]
-    assert Validator(dataset, start).instances == 2
-    one = replace(start, config=TrainConfig(validation_frames=1))
-    assert Validator(dataset, one).instances == 1
 
 
 def test_renders_to_validate_on_are_not_those_to_learn_from(arguments, tmp_path, capsys):
