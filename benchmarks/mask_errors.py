@@ -51,19 +51,7 @@ def main() -> None:
             errors[key] += values.tolist()
     count = len(errors["own", "own"])
     print(f"{args.data.name}/{args.split}: {count} objects")
-    print("\n| own masks | mean IoU | of the objects' pixels found | of those found right |")
-    print("|---|---:|---:|---:|")
-    names = [obj.name for obj in bundle.objects]
-    for shown in [*([name] for name in names), names]:
-        rows = [pixels for name, pixels in overlaps if name in shown]
-        if not rows:
-            continue
-        both, own, true = np.array(rows).T
-        name = "all" if shown is names else shown[0]
-        iou = np.mean(both / np.maximum(own + true - both, 1))
-        found, right = (100 * both.sum() / max(each.sum(), 1) for each in (true, own))
-        print(f"| {name} | {iou:.2f} | {found:.0f} % | {right:.0f} % |")
-    print()
+    print_masks([obj.name for obj in bundle.objects], overlaps)
     print("| decoder 2 is guided by | pixels that speak | found | median px | mean px |")
     print("|---|---|---:|---:|---:|")
     for (guide, pixels), values in errors.items():
@@ -72,6 +60,26 @@ def main() -> None:
         row = f"{100 * found.mean():.1f} % | {np.median(near):.2f} | {near.mean():.2f}"
         print(f"| {guide} masks | of {pixels} masks | {row} |")
     print(f"\nMean over the nine keypoints in px of the image; above {FAR:g} px counts as {FAR:g}.")
+
+
+def print_masks(names: Sequence[str], overlaps: Sequence[tuple[str, np.ndarray]]) -> None:
+    """The table of the own masks, by object and of all.
+
+    Args:
+        names: Of the objects, in the table's order.
+        overlaps: Of each object in each image, its name and what :func:`_overlap` gives.
+    """
+    print("\n| own masks | mean IoU | of the objects' pixels found | of those found right |")
+    print("|---|---:|---:|---:|")
+    for title, shown in [*((name, (name,)) for name in names), ("all", names)]:
+        rows = [pixels for name, pixels in overlaps if name in shown]
+        if not rows:
+            continue
+        both, own, true = np.array(rows).T
+        iou = np.mean(both / np.maximum(own + true - both, 1))
+        found, right = (100 * both.sum() / max(each.sum(), 1) for each in (true, own))
+        print(f"| {title} | {iou:.2f} | {found:.0f} % | {right:.0f} % |")
+    print()
 
 
 def _arguments() -> argparse.Namespace:
