@@ -71,6 +71,11 @@ def start_of(
     """
     trained = None
     if bundle is None:
+        if config.freeze_encoder and config.encoder_weights is None:
+            raise ConfigError(
+                "freeze_encoder: there is no encoder to keep; give --encoder-weights FILE, or a "
+                "trained model to start from"
+            )
         chosen = _choose_objects(objects, config.objects)
     else:
         trained = _go_on(bundle, objects, config, extend)

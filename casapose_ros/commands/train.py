@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help="trained model to add the object set's new objects to; what it knows, it keeps",
     )
+    parser.add_argument(
+        "--encoder-weights",
+        metavar="FILE",
+        help="encoder to start from, in place of the settings' encoder_weights",
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
@@ -122,6 +128,8 @@ def run(args: argparse.Namespace) -> int:
     if (args.out is None) == (args.preview is None):
         raise ConfigError("give --out for a run, or --preview for a picture of its first crops")
     file = load_yaml(TrainingFile, args.config)
+    if args.encoder_weights is not None:
+        file = replace(file, encoder_weights=args.encoder_weights)
     hosts = Hosts(args.hosts, args.host_index, args.coordinator)
     check_backend(hosts)
     bundle, extend = args.extend or args.start_from, args.extend is not None

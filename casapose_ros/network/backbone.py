@@ -112,9 +112,10 @@ class Encoder(layers.Layer):
             for unit in (1, 2)
         ]
         self.bn1 = BatchNormalization(name="bn1")
+        self.channels = tuple(scaled_width(c, width) for c in (64, 64, 128, 512))
 
     def build(self, input_shape):
-        first = scaled_width(64, self.width)
+        first = self.channels[0]
         self.bn_data.build(input_shape)
         self.conv0.build(input_shape)
         self.bn0.build((*input_shape[:-1], first))

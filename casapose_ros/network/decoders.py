@@ -17,6 +17,7 @@ from casapose_ros.network.guided import (
 )
 from casapose_ros.network.normalisation import BatchNormalization
 from casapose_ros.network.sampled import convolution_at, values_at
+from casapose_ros.network.upsampling import bilinear_upsampling
 
 GUIDED_BLOCKS = {"base": 0, "c": 0, "c_gu": 0, "c_gcu3": 3, "c_gcu4": 4, "c_gcu5": 5}
 """Variants (supplement Table 2) and how many blocks of decoder 2 convolve guided."""
@@ -42,19 +43,6 @@ def _build_blocks(taps_shape, convolutions, normalisations, head):
         previous = conv.filters
         norm.build((*tap[:-1], previous))
     head.build((None, None, None, previous))
-
-
-def bilinear_upsampling(x):
-    """Double the resolution of (B, H, W, C) with half-pixel centres."""
-    if keras.backend.backend() == "tensorflow":
-        from casapose_ros.network.tensorflow_ops import resize_bilinear
-
-        # Keras' own function does not take the sizes of images that vary from call to call.
-        return resize_bilinear(x, factor=2)
-    height, width = x.shape[1:3]
-    return ops.image.resize(
-        x, (2 * height, 2 * width), interpolation="bilinear", data_format="channels_last"
-    )
 
 
 @keras.saving.register_keras_serializable(package="casapose_ros")

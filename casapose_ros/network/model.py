@@ -11,11 +11,13 @@ from keras import ops
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.backbone import Encoder, scaled_width
 from casapose_ros.network.decoders import GUIDED_BLOCKS, SegmentationDecoder, VectorDecoder
+from casapose_ros.network.lite_encoder import LiteEncoder
 from casapose_ros.network.precision import layer_precision
 from casapose_ros.network.sampled import values_at
 from casapose_ros.types import NUM_KEYPOINTS
 
 DECODER_CHANNELS = (256, 128, 64, 32, 32)
+ENCODERS = ("resnet18", "efficientnet_lite0")
 VECTOR_CHANNELS = 2 * NUM_KEYPOINTS
 OWN_ESTIMATE = -1
 """In a guiding label map: the class that the network estimates itself."""
@@ -28,7 +30,8 @@ class NetworkConfig:
     Attributes:
         num_objects: K; the segmentation has K + 1 classes, 0 is background.
         variant: A key of ``GUIDED_BLOCKS``.
-        width: Multiplier of the encoder's and both decoders' channels.
+        encoder: One of ``ENCODERS``: the paper's, or a small one for CPUs.
+        width: Multiplier of both decoders' channels and of the paper's encoder's.
         vector_decoder: Channels of the five blocks of the decoder that gives the vectors, that
             is decoder 2, or the only one of ``base``; by default those of ``DECODER_CHANNELS``
             times ``width``. A narrow network wants at least 32 in the last, because it has 27
@@ -39,12 +42,15 @@ class NetworkConfig:
     variant: str = "c_gcu5"
     width: float = 1.0
     vector_decoder: tuple[int, ...] | None = None
+    encoder: str = "resnet18"
 
     def __post_init__(self) -> None:
         if self.variant not in GUIDED_BLOCKS:
             raise ConfigError(
                 f"unknown variant {self.variant!r}; known: {', '.join(GUIDED_BLOCKS)}"
             )
+        if self.encoder not in ENCODERS:
+            raise ConfigError(f"unknown encoder {self.encoder!r}; known: {', '.join(ENCODERS)}")
         if self.num_objects < 1 or self.num_objects > 254:
             raise ConfigError(f"num_objects must be 1..254, got {self.num_objects}")
         if not 0 < self.width <= 8:
@@ -104,7 +110,11 @@ class CASAPose(keras.Model):
         if isinstance(config, dict):
             config = NetworkConfig(**config)
         self.config = config
-        self.encoder = Encoder(config.width, name="encoder")
+        self.encoder = (
+            Encoder(config.width, name="encoder")
+            if config.encoder == "resnet18"
+            else LiteEncoder(name="encoder")
+        )
         joint = config.variant == "base"
         outputs = VECTOR_CHANNELS + NUM_KEYPOINTS
         self.segmentation_decoder = SegmentationDecoder(
@@ -123,7 +133,7 @@ class CASAPose(keras.Model):
             )
 
     def build(self, input_shape):
-        s2, s4, s8, deep = (scaled_width(c, self.config.width) for c in (64, 64, 128, 512))
+        s2, s4, s8, deep = self.encoder.channels
         taps = [(None, None, None, c) for c in (deep, s8, s4, s2, 3)]
         self.encoder.build(input_shape)
         self.segmentation_decoder.build(taps)
@@ -136,6 +146,8 @@ class CASAPose(keras.Model):
 
     def encode(self, image, training=False):
         """What both decoders read: features at strides 8 (deep), 8, 4 and 2, and the image."""
+        # A frozen encoder keeps its statistics, too.
+        training = training and self.encoder.trainable
         s2, s4, s8, deep = self.encoder(image, training=training)
         return deep, s8, s4, s2, image
 

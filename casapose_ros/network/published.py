@@ -3,9 +3,6 @@
 Whole networks of the method: the encoder is one HDF5 group whatever its name; blocks 1-5 are
 decoder 1, blocks 6-10 decoder 2. Names are matched by their suffix, and where a suffix says
 nothing, by their order in the layer.
-
-Encoders to start a training from: ResNet-18 in pre-activation form with the layer names of the
-``classification_models`` package, which trained it on ImageNet, or that of one of our bundles.
 """
 
 from __future__ import annotations
@@ -16,9 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from casapose_ros.errors import WeightsError
-from casapose_ros.network.model import VECTOR_CHANNELS, CASAPose
-from casapose_ros.network.normalisation import EPSILON
-from casapose_ros.network.weights import named_variables, read_weights
+from casapose_ros.network.model import VECTOR_CHANNELS
 from casapose_ros.types import NUM_KEYPOINTS
 
 _LAYERS = (
@@ -29,10 +24,6 @@ _LAYERS = (
     (r"segmentation_(half|quater|quarter|eighth)_size", "mask", ("kernel",)),
     (r"(pv_final_conv|pv_final_conv_segmentation)", "segmentation_head", ("kernel",)),
     (r"(pv_final_conv_vertex)", "vector_head", ("kernel",)),
-)
-
-_ENCODER_LAYER = re.compile(
-    r"(?:^|/)(bn_data|conv0|bn0|bn1|stage\d+_unit\d+_[a-z0-9]+)/([a-z_]+?)(?:_\d+)?(?::0)?$"
 )
 
 
@@ -66,49 +57,6 @@ def read_published_weights(path: str | Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: not a readable HDF5 weight file: {error}") from error
 
 
-def load_encoder(network: CASAPose, path: str | Path) -> None:
-    """Give a network's encoder the weights of a file; the rest of the network stays as it is.
-
-    Args:
-        network: A built network.
-        path: A ``.npz`` of this package, for example a bundle's ``weights.npz``, or a ``.h5`` with
-            the layer names of ``classification_models``' ResNet-18, with or without its last
-            layers. That one takes images of 0..255: the statistics of its first layer are
-            converted to this network's [-1, 1].
-
-    Raises:
-        WeightsError: The file cannot be read, lacks weights, is of another ResNet or another
-            width, or holds NaN. The network is left as it was.
-    """
-    path = Path(path)
-    found = read_weights(path) if path.suffix == ".npz" else _encoder_of_h5(path)
-    found, variables = (
-        {name: value for name, value in each.items() if name.startswith("encoder/")}
-        for each in (found, named_variables(network))
-    )
-    missing = sorted(variables.keys() - found.keys())
-    if missing:
-        raise WeightsError(
-            f"{path}: not such an encoder: it lacks {len(missing)} of {len(variables)} weights, "
-            f"among them {missing[0]}; expected a ResNet-18 with the layers bn_data, conv0, bn0, "
-            "stage1_unit1_bn1 ... bn1"
-        )
-    unknown = sorted(found.keys() - variables.keys())
-    if unknown:
-        raise WeightsError(f"{path}: {unknown[0]} is no part of this ResNet-18 encoder")
-    for name, variable in variables.items():
-        if found[name].shape != tuple(variable.shape):
-            raise WeightsError(
-                f"{path}: {name} has shape {found[name].shape}, the network expects "
-                f"{tuple(variable.shape)}; the network has width {network.config.width}, ImageNet "
-                "encoders have width 1"
-            )
-        if not np.all(np.isfinite(found[name])):
-            raise WeightsError(f"{path}: {name} holds NaN or infinite values")
-    for name, variable in variables.items():
-        variable.assign(found[name])
-
-
 def infer_num_objects(weights: dict[str, np.ndarray], variant: str) -> int:
     """K, from the width of the segmentation head.
 
@@ -125,44 +73,6 @@ def infer_num_objects(weights: dict[str, np.ndarray], variant: str) -> int:
             f"the segmentation head has {head.shape[-1]} outputs, too few for variant {variant!r}"
         )
     return num_objects
-
-
-def _encoder_of_h5(path: Path) -> dict[str, np.ndarray]:
-    import h5py
-
-    found: dict[str, np.ndarray] = {}
-
-    def visit(name: str, item) -> None:
-        match = _ENCODER_LAYER.search(name)
-        if match and isinstance(item, h5py.Dataset):
-            layer = re.sub(r"^(stage\d+_unit\d+)_", r"\1/", match[1])
-            found[f"encoder/{layer}/{match[2]}"] = np.asarray(item[()], np.float32)
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such file") from error
-    except OSError as error:
-        raise WeightsError(f"{path}: not a readable HDF5 weight file: {error}") from error
-    return _with_signed_input(found)
-
-
-def _with_signed_input(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Statistics of the first layer for images in [-1, 1], if they are of images in 0..255.
-
-    No image in [-1, 1] has a mean beyond 1. The layer's output is the same, to rounding, for
-    ``x`` before and ``x / 127.5 - 1`` after.
-    """
-    mean = weights.get("encoder/bn_data/moving_mean")
-    variance = weights.get("encoder/bn_data/moving_variance")
-    if mean is None or variance is None or np.abs(mean).max() <= 1:
-        return weights
-    return {
-        **weights,
-        "encoder/bn_data/moving_mean": mean / 127.5 - 1,
-        "encoder/bn_data/moving_variance": (variance + EPSILON) / 127.5**2 - EPSILON,
-    }
 
 
 def _text(name: bytes | str) -> str:

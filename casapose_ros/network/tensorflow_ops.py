@@ -19,7 +19,7 @@ def fused_normalise_batch(x, gamma, beta, epsilon: float):
 
 
 def resize_bilinear(x, factor: int):
-    """``decoders.bilinear_upsampling`` of images whose size the graph need not know.
+    """``upsampling.bilinear_upsampling`` of images whose size the graph need not know.
 
     In float32: XLA's gradient of the bfloat16 kernel is wrong in TensorFlow 2.21.
     """

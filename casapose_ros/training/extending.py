@@ -175,6 +175,7 @@ def _check_network(bundle: Bundle, config: TrainConfig) -> None:
     """The run's network has to be the bundle's, but for the number of objects."""
     there, here = bundle.network, config.network(bundle.network.num_objects)
     values = {
+        "encoder": (there.encoder, here.encoder),
         "variant": (there.variant, here.variant),
         "width": (there.width, here.width),
         "vector_decoder": (there.vector_channels(), here.vector_channels()),

@@ -16,9 +16,9 @@ import numpy as np
 from casapose_ros.bundle import save_bundle
 from casapose_ros.errors import CasaposeError
 from casapose_ros.estimator import PoseEstimator
+from casapose_ros.network.encoder_files import load_encoder
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
-from casapose_ros.network.published import load_encoder
 from casapose_ros.network.weights import set_weights
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.averaging import WeightAverage
@@ -164,6 +164,7 @@ class Run:
             set_weights(self.network, initial, "the weights to start from")
         elif config.encoder_weights is not None and not newest_checkpoint(self.out / CHECKPOINTS):
             load_encoder(self.network, config.encoder_weights)
+        self.network.encoder.trainable = not config.freeze_encoder
         self.trainer = Trainer(
             self.network,
             config.loss_weights,

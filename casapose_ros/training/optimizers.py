@@ -19,12 +19,13 @@ GRAM_STEPS = 3
 class ConvolutionMuon(keras.optimizers.Muon):
     """Muon that treats a (ky, kx, C_in, C_out) kernel as a (ky kx C_in, C_out) matrix.
 
-    Heads, the first convolution, normalisation parameters and CLADE tables take Adam's step.
+    Heads, the first and depthwise convolutions, normalisation parameters and CLADE tables take
+    Adam's step.
     """
 
     def _should_use_adamw(self, variable):
         return len(variable.shape) != 4 or any(
-            part in variable.path for part in ("head", "conv0", "mask_", "auxiliary")
+            part in variable.path for part in ("head", "conv0", "depthwise", "mask_", "auxiliary")
         )
 
     def _muon_update_step(self, gradient, variable, lr, m):

@@ -28,6 +28,7 @@ class TrainConfig:
         object_weights: How often a crop is placed on an object, by its name and relative to the
             others, which have 1; None treats all alike. For objects that are learned too slowly.
         variant: Network variant, see :class:`~casapose_ros.network.NetworkConfig`.
+        encoder: ``resnet18`` or ``efficientnet_lite0``.
         width: Width multiplier.
         vector_decoder: Channels of decoder 2; None follows ``width``.
         input_size: (width, height) of the network's input, px.
@@ -37,6 +38,7 @@ class TrainConfig:
         seed: Of weights and batches.
         encoder_weights: File of an encoder to start from, for example one trained on ImageNet;
             None starts from nothing.
+        freeze_encoder: Keep the encoder as it is given, statistics included; the decoders learn.
         precision: ``float32``, or ``bfloat16`` for the network's features; weights, statistics,
             keypoint regression and losses are float32 in both.
         jit_compile: Compile the step with XLA on TensorFlow; JAX always does.
@@ -59,6 +61,7 @@ class TrainConfig:
     objects: tuple[str, ...] = ()
     object_weights: dict[str, float] | None = None
     variant: str = "c_gcu5"
+    encoder: str = "resnet18"
     width: float = 1.0
     vector_decoder: tuple[int, ...] | None = None
     input_size: tuple[int, int] = (640, 480)
@@ -67,6 +70,7 @@ class TrainConfig:
     steps: int = 20000
     seed: int = 0
     encoder_weights: str | None = None
+    freeze_encoder: bool = False
     precision: str = "float32"
     jit_compile: bool = False
     optimizer: str = "muon"
@@ -140,4 +144,6 @@ class TrainConfig:
 
     def network(self, num_objects: int) -> NetworkConfig:
         """The network that this run trains."""
-        return NetworkConfig(num_objects, self.variant, self.width, self.vector_decoder)
+        return NetworkConfig(
+            num_objects, self.variant, self.width, self.vector_decoder, self.encoder
+        )

@@ -87,7 +87,7 @@ class Trainer(keras.Model):
         if auxiliary:
             config = network.config
             self.head = convolution(config.num_classes + losses.CHANNELS, 1, "auxiliary")
-            self.head.build((None, None, None, network.encoder.units[-1].filters))
+            self.head.build((None, None, None, network.encoder.channels[-1]))
         self.parts = {
             name: keras.metrics.Mean(name=name)
             for name in ("segmentation", "vectors", "voting", "keypoints", "accuracy")

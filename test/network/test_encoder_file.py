@@ -7,8 +7,8 @@ import pytest
 
 from casapose_ros.errors import WeightsError
 from casapose_ros.network import NetworkConfig, build_network
+from casapose_ros.network.encoder_files import load_encoder
 from casapose_ros.network.normalisation import EPSILON
-from casapose_ros.network.published import load_encoder
 from casapose_ros.network.weights import get_weights, save_weights
 
 
@@ -91,7 +91,7 @@ def without(arrays, layer):
         ),
         (
             lambda a: {**a, ("stage1_unit3_conv1", "kernel"): np.zeros((3, 3, 8, 8), "f")},
-            "encoder/stage1_unit3/conv1/kernel is no part of this ResNet-18",
+            "encoder/stage1_unit3/conv1/kernel is no part of a ResNet-18",
         ),
         (
             lambda a: {**a, ("conv0", "kernel"): np.zeros((7, 7, 3, 64), "f")},

@@ -7,9 +7,10 @@ import reference_networks
 
 from casapose_ros.errors import ConfigError
 from casapose_ros.network import CASAPose, NetworkConfig, build_network
-from casapose_ros.network.decoders import GUIDED_BLOCKS, bilinear_upsampling
+from casapose_ros.network.decoders import GUIDED_BLOCKS
 from casapose_ros.network.guided import nearest
 from casapose_ros.network.published import infer_num_objects, read_published_weights
+from casapose_ros.network.upsampling import bilinear_upsampling
 from casapose_ros.network.weights import set_weights
 
 
