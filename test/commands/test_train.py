@@ -142,6 +142,14 @@ def test_a_resume_is_refused_before_anything_is_rendered(arguments, capsys, monk
     assert "needs the JAX backend" in capsys.readouterr().err
 
 
+def test_an_encoder_that_is_kept_has_to_be_given(arguments, capsys):
+    arguments["--config"].write_text(SETTINGS + "freeze_encoder: true")
+    assert train(arguments) == 2
+    assert "there is no encoder to keep; give --encoder-weights" in capsys.readouterr().err
+    assert train(arguments, encoder_weights="nothing.npz") == 2
+    assert "encoder_weights: nothing.npz: no such file" in capsys.readouterr().err
+
+
 def test_a_resume_without_a_checkpoint_is_told(arguments, capsys):
     arguments["--config"].write_text(SETTINGS + "encoder_weights: nothing.h5")
     assert train(arguments, "--resume") == 2

@@ -160,6 +160,7 @@ def test_a_bundle_is_extended_with_its_own_weights(bundle):
         ),
         ({"vector_decoder": (32, 16, 8, 4, 5)}, r"\(32, 16, 8, 4, 4\) there, \(32, 16, 8, 4, 5\)"),
         ({"encoder_weights": "resnet.h5"}, "has its encoder already"),
+        ({"encoder": "efficientnet_lite0"}, "encoder: 'resnet18' there, 'efficientnet_lite0' here"),
     ],
 )
 def test_settings_for_another_network_are_refused(bundle, changes, message):

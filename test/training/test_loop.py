@@ -101,6 +101,19 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
         other.resume()
 
 
+@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet_lite0"])
+def test_a_frozen_encoder_stays_as_it_was_given(start, eager, encoder):
+    run = start("frozen", replace(CONFIG, encoder=encoder, freeze_encoder=True))
+    before = get_weights(run.network)
+    run.train(lambda progress: None)
+    for name in ("network", "averaged"):
+        after = get_weights(getattr(run, name))
+        changed = {w for w, value in before.items() if not np.allclose(after[w], value, 1e-6)}
+        assert not [weight for weight in changed if weight.startswith("encoder/")]
+        kernels = {f"{d}_decoder/head/kernel" for d in ("segmentation", "vector")}
+        assert kernels <= changed
+
+
 def test_a_resumed_run_writes_the_rows_of_one_that_went_on(start, eager, monkeypatch):
     monkeypatch.setattr(loop, "LOG_EVERY", 4)
     config = replace(CONFIG, steps=5, checkpoint_every=3, validate_every=5)
