@@ -60,6 +60,7 @@ CORE = set(ALLOWED) - {"data", "training", "evaluation", "bags", "ros", "command
 CORE_LIBRARIES = {"numpy", "cv2", "scipy", "keras", "tensorflow", "yaml"}
 # Imported inside a function, by the few who use it.
 OPTIONAL_LIBRARIES = {
+    "network.encoder_files": {"h5py", "torch"},
     "network.inference": {"jax", "torch"},
     "network.published": {"h5py"},
 }
