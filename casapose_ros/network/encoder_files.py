@@ -15,6 +15,7 @@ from casapose_ros.network.normalisation import EPSILON
 from casapose_ros.network.weights import named_variables, read_weights
 
 LITE_EPSILON = 1e-3
+"""Of the batch normalisation of ``efficientnet_lite_pytorch``."""
 
 _RESNET_LAYER = re.compile(
     r"(?:^|/)(bn_data|conv0|bn0|bn1|stage\d+_unit\d+_[a-z0-9]+)/([a-z_]+?)(?:_\d+)?(?::0)?$"
@@ -125,7 +126,7 @@ def _lite_encoder_of_pth(path: Path) -> dict[str, np.ndarray]:
         return lite_encoder_weights({name: value.numpy() for name, value in state.items()})
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file") from error
-    except (OSError, RuntimeError, EOFError, AttributeError, UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, AttributeError, TypeError, UnpicklingError) as error:
         raise WeightsError(f"{path}: not a readable file of weights: {error}") from error
 
 
