@@ -1,5 +1,7 @@
 """EfficientNet-Lite0: the features of its definition, from weights in the form of a file."""
 
+import sys
+
 import numpy as np
 import pytest
 from keras import ops
@@ -152,6 +154,12 @@ def test_a_file_of_pytorch_is_read_without_executing_it(tmp_path, state):
     path.write_bytes(b"no such thing")
     with pytest.raises(WeightsError, match="lite0.pth: not a readable"):
         load_encoder(network, path)
+
+
+def test_without_pytorch_its_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(WeightsError, match=r"lite0.pth: .pth files are read with PyTorch: pip"):
+        load_encoder(lite(), tmp_path / "lite0.pth")
 
 
 def test_a_frozen_encoder_keeps_its_statistics():
