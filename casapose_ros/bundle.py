@@ -1,7 +1,8 @@
 """A model on disk: everything that turns an image into poses, in one folder.
 
 ``bundle.json`` says what the network is and which objects it knows, ``weights.npz`` holds float16
-weights, ``README.md`` is the model card, if there is one. Nothing in a bundle is ever executed.
+weights, ``README.md`` is the model card, if there is one, and ``outlines.npz`` what the objects
+look like from all around, if the model has it. Nothing in a bundle is ever executed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from casapose_ros.files import replacing
 from casapose_ros.network import CASAPose, NetworkConfig, build_network
 from casapose_ros.network.weights import load_weights, save_weights
 from casapose_ros.objects import objects_from_json, objects_to_json
+from casapose_ros.outlines import Outlines, load_outlines, save_outlines
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.types import ObjectModel
@@ -28,6 +30,7 @@ from casapose_ros.types import ObjectModel
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.npz"
+OUTLINES_FILE = "outlines.npz"
 CARD_FILE = "README.md"
 
 
@@ -44,6 +47,7 @@ class Bundle:
         estimator: Settings that suit this model.
         score: Calibration of its score.
         weights_sha256: Of the file with the weights; tells one training from another.
+        outlines_sha256: Of the file with the outlines; empty if the model has none.
     """
 
     path: Path
@@ -54,6 +58,7 @@ class Bundle:
     estimator: EstimatorConfig
     score: ScoreCalibration
     weights_sha256: str
+    outlines_sha256: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class _Description:
     score: ScoreCalibration
     weights_sha256: str
     objects: Any
+    outlines_sha256: str = ""
 
 
 def save_bundle(
@@ -80,6 +86,7 @@ def save_bundle(
     estimator: EstimatorConfig | None = None,
     score: ScoreCalibration | None = None,
     card: str | None = None,
+    outlines: Sequence[Outlines] | None = None,
 ) -> Bundle:
     """Write a bundle, over an older one if there is any.
 
@@ -92,6 +99,8 @@ def save_bundle(
         estimator: Settings that suit this model; the defaults if None.
         score: Calibration of its score; none if None.
         card: Text of the model card; None leaves the card as it is.
+        outlines: What the objects look like from all around, in their order; None for a model
+            without.
 
     Raises:
         BundleError: The objects do not fit the network, or the input size is not positive.
@@ -102,6 +111,7 @@ def save_bundle(
     path.mkdir(parents=True, exist_ok=True)
     new_weights = path / f".{WEIGHTS_FILE}.new"
     save_weights(network, new_weights)
+    new_outlines = None if outlines is None else _new_outlines(path, outlines)
     description = _Description(
         format=FORMAT_VERSION,
         name=name,
@@ -111,12 +121,42 @@ def save_bundle(
         score=score or ScoreCalibration(),
         weights_sha256=_sha256(new_weights),
         objects=objects_to_json(objects),
+        outlines_sha256="" if new_outlines is None else _sha256(new_outlines),
     )
     with replacing(path / DESCRIPTION_FILE) as part:
         part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
         os.replace(new_weights, path / WEIGHTS_FILE)
+        if new_outlines is None:
+            (path / OUTLINES_FILE).unlink(missing_ok=True)
+        else:
+            os.replace(new_outlines, path / OUTLINES_FILE)
     if card is not None:
         (path / CARD_FILE).write_text(card)
+    return load_bundle(path)
+
+
+def add_outlines(path: str | Path, outlines: Sequence[Outlines]) -> Bundle:
+    """Give a bundle outlines, in place of those it has, and refine poses by them from now on.
+
+    Args:
+        path: The bundle's folder.
+        outlines: What the objects look like from all around, in the bundle's order.
+
+    Raises:
+        BundleError: The bundle cannot be used.
+    """
+    path = Path(path)
+    load_bundle(path)
+    new_outlines = _new_outlines(path, outlines)
+    description = _read_description(path)
+    description = dataclasses.replace(
+        description,
+        estimator=dataclasses.replace(description.estimator, refinement="outline"),
+        outlines_sha256=_sha256(new_outlines),
+    )
+    with replacing(path / DESCRIPTION_FILE) as part:
+        part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
+        os.replace(new_outlines, path / OUTLINES_FILE)
     return load_bundle(path)
 
 
@@ -152,7 +192,27 @@ def load_bundle(path: str | Path) -> Bundle:
         estimator=description.estimator,
         score=description.score,
         weights_sha256=description.weights_sha256,
+        outlines_sha256=description.outlines_sha256,
     )
+
+
+def bundle_outlines(bundle: Bundle) -> tuple[Outlines, ...] | None:
+    """What a bundle's objects look like from all around; None if it does not say.
+
+    Raises:
+        BundleError: The file is missing or damaged.
+    """
+    if not bundle.outlines_sha256:
+        return None
+    path = bundle.path / OUTLINES_FILE
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file; the bundle is incomplete, copy it again")
+    if _sha256(path) != bundle.outlines_sha256:
+        raise BundleError(
+            f"{path}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
+            "from another bundle, copy it again"
+        )
+    return load_outlines(path, len(bundle.objects))
 
 
 def load_network(bundle: Bundle) -> CASAPose:
@@ -183,7 +243,8 @@ def _read_description(path: Path) -> _Description:
             f"{file}: format {version!r} is unknown; this version of casapose_ros reads format "
             f"{FORMAT_VERSION}"
         )
-    missing = [f.name for f in dataclasses.fields(_Description) if f.name not in values]
+    needed = [f.name for f in dataclasses.fields(_Description) if f.name != "outlines_sha256"]
+    missing = [name for name in needed if name not in values]
     if missing:
         raise BundleError(f"{file}: missing {', '.join(missing)}")
     try:
@@ -206,6 +267,13 @@ def _check_fit(
             f"{path}: the network knows {network.num_objects} objects, class ids 1 to "
             f"{network.num_objects}; the object set has class ids {class_ids}"
         )
+
+
+def _new_outlines(path: Path, outlines: Sequence[Outlines]) -> Path:
+    """Write outlines beside those that a bundle has."""
+    file = path / f".{OUTLINES_FILE}.new"
+    save_outlines(file, outlines)
+    return file
 
 
 def _sha256(path: Path) -> str:

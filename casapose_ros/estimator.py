@@ -10,7 +10,8 @@
 4. ``keypoints.regression`` (or ``keypoints.voting``) intersects their directions: nine 2D points
    per object, each with a covariance.
 5. ``pnp`` finds the pose that projects the object's 3D keypoints onto them.
-6. ``score`` says how far to trust that pose.
+6. ``outlines`` lays the object's outline over its pixels, which corrects that pose.
+7. ``score`` says how far to trust that pose.
 
 :meth:`PoseEstimator.run` below is these steps in this order.
 """
@@ -27,15 +28,17 @@ from pathlib import Path
 
 import numpy as np
 
-from casapose_ros.bundle import load_bundle, load_network
+from casapose_ros.bundle import bundle_outlines, load_bundle, load_network
 from casapose_ros.errors import CameraError, ConfigError, ImageError
 from casapose_ros.framing import REFERENCE_AREA, Framing, parse_network_size
-from casapose_ros.keypoints.components import find_regions
+from casapose_ros.geometry import resize_camera
+from casapose_ros.keypoints.components import Regions, find_regions
 from casapose_ros.keypoints.instances import find_instances
 from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.keypoints.voting import vote_keypoints
 from casapose_ros.network.inference import FieldPredictor
-from casapose_ros.pnp import solve_pnp
+from casapose_ros.outlines import Outlines, fit_outline
+from casapose_ros.pnp import PnPSolution, fuse_position, solve_pnp
 from casapose_ros.score import ScoreCalibration, raw_score
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.types import CameraModel, Estimate, Fields, Keypoints, ObjectModel, ObjectPose
@@ -55,11 +58,14 @@ class PoseEstimator:
         config: Settings; the defaults if None.
         calibration: Turns raw scores into probabilities; leaves them as they are if None.
         name: The model's name.
+        outlines: What the objects look like from all around, in their order; needed for
+            ``config.refinement`` ``outline``.
         clock: Seconds, for the times per stage.
 
     Raises:
         ConfigError: ``config.objects`` names an object that is not among ``objects``, or one is
-            called as another one's further instances are.
+            called as another one's further instances are, or poses are to be refined without
+            outlines.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class PoseEstimator:
         config: EstimatorConfig | None = None,
         calibration: ScoreCalibration | None = None,
         name: str = "",
+        outlines: Sequence[Outlines] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.predictor = predictor
@@ -78,7 +85,14 @@ class PoseEstimator:
         self.config = config or EstimatorConfig()
         self.calibration = calibration or ScoreCalibration()
         self.name = name
+        self.outlines = outlines
         self.clock = clock
+        if self.config.refinement == "outline" and outlines is None:
+            raise ConfigError(
+                f"refinement: outline needs the objects' outlines, and the model {name!r} has "
+                "none; add them with 'casapose outlines BUNDLE --objects OBJECTS', or set "
+                "refinement: none"
+            )
         _check_names(self.config.objects, [obj.name for obj in self.objects])
         if self.config.max_instances > 1:
             _check_instance_names([obj.name for obj in self.objects])
@@ -102,6 +116,7 @@ class PoseEstimator:
             config or bundle.estimator,
             bundle.score,
             bundle.name,
+            bundle_outlines(bundle),
         )
 
     def with_config(self, config: EstimatorConfig) -> PoseEstimator:
@@ -113,6 +128,7 @@ class PoseEstimator:
             config,
             self.calibration,
             self.name,
+            self.outlines,
             self.clock,
         )
 
@@ -138,10 +154,22 @@ class PoseEstimator:
         times.append(self.clock())
         fields = framing.crop(self.predictor(network_image))
         times.append(self.clock())
-        keypoints = [framing.to_image(found) for found in self._find_keypoints(fields)]
+        regions = self._find_regions(fields)
+        keypoints = [framing.to_image(found) for found in self._find_keypoints(fields, regions)]
         times.append(self.clock())
-        poses = [self._estimate_pose(found, camera) for found in keypoints]
-        objects = [p for p in poses if p is not None and p.score >= self.config.score_threshold]
+        small = resize_camera(camera, *framing.content_size)
+        poses = []
+        for found, pixels in zip(keypoints, regions.slices(), strict=True):
+            obj = self.objects[found.class_id - 1]
+            if self.config.objects and obj.name not in self.config.objects:
+                continue
+            solution = self._solve_pnp(obj, found, camera)
+            if solution is not None and self.config.refinement == "outline":
+                own = regions.rows[pixels], regions.cols[pixels]
+                solution = self._lay_outline(obj, solution, fields.labels, small, own)
+            if solution is not None:
+                poses.append(self._describe(obj, found, solution, camera))
+        objects = [pose for pose in poses if pose.score >= self.config.score_threshold]
         objects = _numbered(sorted(objects, key=lambda pose: -pose.score))
         times.append(self.clock())
         stages = ("preprocess", "network", "keypoints", "pnp")
@@ -151,35 +179,53 @@ class PoseEstimator:
         size = self.config.network_size
         return self.input_size if size is None else parse_network_size(size)
 
-    def _find_keypoints(self, fields: Fields) -> list[Keypoints]:
-        """Keypoints of every object with enough pixels, in px of the fields."""
+    def _find_regions(self, fields: Fields) -> Regions:
+        """The pixels of every object with enough of them."""
         area = fields.labels.size / REFERENCE_AREA
-        config, rng = self.config, np.random.default_rng(VOTING_SEED)
+        config = self.config
         least = config.min_component_pixels * area, config.min_pixels * area
         if config.max_instances == 1:
-            regions = find_regions(fields.labels, config.component, *least)
-        else:
-            regions = find_instances(fields, config.max_instances, rng, config.component, *least)
-        if config.keypoint_method == "ransac":
-            found = vote_keypoints(fields, regions, rng)
+            return find_regions(fields.labels, config.component, *least)
+        rng = np.random.default_rng(VOTING_SEED)
+        return find_instances(fields, config.max_instances, rng, config.component, *least)
+
+    def _find_keypoints(self, fields: Fields, regions: Regions) -> list[Keypoints]:
+        """Keypoints of every region, in px of the fields."""
+        if self.config.keypoint_method == "ransac":
+            found = vote_keypoints(fields, regions, np.random.default_rng(VOTING_SEED))
         else:
             found = regress_keypoints(fields, regions)
-        wanted, scale = config.objects, config.covariance_scale
-        return [
-            replace(k, covariances=scale * k.covariances)
-            for k in found
-            if not wanted or self.objects[k.class_id - 1].name in wanted
-        ]
+        return [replace(k, covariances=self.config.covariance_scale * k.covariances) for k in found]
 
-    def _estimate_pose(self, keypoints: Keypoints, camera: CameraModel) -> ObjectPose | None:
+    def _solve_pnp(
+        self, obj: ObjectModel, keypoints: Keypoints, camera: CameraModel
+    ) -> PnPSolution | None:
         """The pose that explains an object's keypoints, both in px of the camera's image."""
-        obj = self.objects[keypoints.class_id - 1]
         image_scale = np.sqrt(camera.width * camera.height / REFERENCE_AREA)
         max_error = self.config.max_reprojection_error * image_scale
-        weighted = self.config.pnp == "weighted"
-        solution = solve_pnp(obj.keypoints, keypoints, camera, max_error, weighted)
-        if solution is None:
-            return None
+        return solve_pnp(obj.keypoints, keypoints, camera, max_error, self.config.pnp == "weighted")
+
+    def _lay_outline(
+        self,
+        obj: ObjectModel,
+        solution: PnPSolution,
+        labels: np.ndarray,
+        camera: CameraModel,
+        own: tuple[np.ndarray, np.ndarray],
+    ) -> PnPSolution:
+        """The pose corrected by where the object's outline fits; as it is where it fits nowhere."""
+        outlines = self.outlines[obj.class_id - 1]
+        pose = solution.R_cam_obj, solution.t_cam_obj
+        several = self.config.max_instances > 1
+        fitted = fit_outline(outlines, obj, *pose, labels, camera, own if several else None)
+        if fitted is None:
+            return solution
+        return fuse_position(solution, obj.keypoints[0], fitted.centre, fitted.covariance)
+
+    def _describe(
+        self, obj: ObjectModel, keypoints: Keypoints, solution: PnPSolution, camera: CameraModel
+    ) -> ObjectPose:
+        """A pose with how far to trust it; keypoints in px of the camera's image."""
         focal_length = np.sqrt(camera.K[0, 0] * camera.K[1, 1])
         apparent_size = focal_length * obj.diameter / solution.t_cam_obj[2]
         score = raw_score(keypoints.mask_probability, solution.reprojection_error, apparent_size)

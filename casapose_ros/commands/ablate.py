@@ -38,10 +38,11 @@ KEYPOINTS = {
 }
 """Changes of ``EstimatorConfig``; where one is not named it has its default."""
 POSES = {
-    "iterative": "all keypoints alike",
-    "weighted": "keypoints weighted by their covariances",
+    "iterative": {"pnp": "iterative", "refinement": "none"},
+    "weighted": {"pnp": "weighted", "refinement": "none"},
+    "outline": {"pnp": "weighted", "refinement": "outline"},
 }
-"""Values of ``pnp``."""
+"""Changes of ``EstimatorConfig``."""
 TABLES = {"decoders": DECODERS, "keypoints": KEYPOINTS, "poses": POSES}
 FINAL = "c_gcu5"
 
@@ -168,14 +169,28 @@ def _compare_keypoints(args: argparse.Namespace, model: Path) -> Table:
 
 
 def _compare_poses(args: argparse.Namespace, model: Path) -> Table:
+    from casapose_ros.bundle import load_bundle
     from casapose_ros.evaluation.reporting.ablation import Table
 
+    variants = args.poses
+    if "outline" in variants and not load_bundle(model).outlines_sha256:
+        lacking = f"{model} has no outlines; 'casapose outlines' adds them"
+        variants = tuple(name for name in variants if name != "outline")
+        if not variants:
+            raise ConfigError(f"--poses outline: {lacking}")
+        print(f"== outline is left out: {lacking}")
     reports = {}
-    for variant in args.poses:
+    for variant in variants:
         print(f"== {variant}")
-        reports[variant] = _evaluate(args, model, args.out / "poses" / variant, pnp=variant)
+        folder = args.out / "poses" / variant
+        reports[variant] = _evaluate(args, model, folder, **POSES[variant])
     name = next(iter(reports.values())).origin.model
-    return Table("Poses from keypoints", f"model {name}", reports, POSES)
+    meanings = {
+        "iterative": "all keypoints alike",
+        "weighted": "keypoints weighted by their covariances",
+        "outline": "and refined by the outline",
+    }
+    return Table("Poses from keypoints", f"model {name}", reports, meanings)
 
 
 def _evaluate(args: argparse.Namespace, bundle: Path, out: Path, **changes: str) -> Report:
@@ -183,7 +198,12 @@ def _evaluate(args: argparse.Namespace, bundle: Path, out: Path, **changes: str)
     from casapose_ros.commands.evaluate import evaluate
 
     options = RunOptions(args.min_visibility, resume=True)
-    defaults = {"component": "largest", "keypoint_method": "dkr", "pnp": "weighted"}
+    defaults = {
+        "component": "largest",
+        "keypoint_method": "dkr",
+        "pnp": "weighted",
+        "refinement": "none",
+    }
     method = Method.of_bundle(bundle, **(defaults | changes))
     report = evaluate(method, args.dataset, args.split, out, options)
     show(report, out)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from casapose_ros.commands._outlines import outlines_to_learn_with
 from casapose_ros.commands._training_data import (
     TrainingData,
     open_frames,
@@ -227,9 +228,14 @@ def train(
             # Hosts take different times to read their frames: they meet after it.
             join_hosts(hosts)
             initial = start.trained.weights if start.trained else None
-            settings = EstimatorConfig(max_instances=validate.instances)
+            outlines = outlines_to_learn_with(start)
+            settings = EstimatorConfig(
+                max_instances=validate.instances,
+                refinement="none" if outlines is None else "outline",
+            )
+            name = name or out.name
             training = Run(
-                config, frames, objects, validate, out, name or out.name, initial, settings
+                config, frames, objects, validate, out, name, initial, settings, outlines
             )
             training.resume()
             if training.step:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from casapose_ros.errors import ConfigError
 from casapose_ros.keypoints.components import COMPONENTS
 from casapose_ros.ros.parameters import check_fields, parameter
-from casapose_ros.settings import KEYPOINT_METHODS, MAX_INSTANCES, PNP_METHODS, EstimatorConfig
+from casapose_ros.settings import (
+    KEYPOINT_METHODS,
+    MAX_INSTANCES,
+    PNP_METHODS,
+    REFINEMENTS,
+    EstimatorConfig,
+)
 from casapose_ros.types import NUM_KEYPOINTS
 
 TF_PREFIX = re.compile(r"(?!/)[A-Za-z0-9_./-]*")
@@ -74,6 +80,11 @@ class NodeParameters:
         "Poses from keypoints weighted by their covariances, or from all alike (iterative).",
         choices=PNP_METHODS,
     )
+    refinement: str = parameter(
+        EstimatorConfig.refinement,
+        "What corrects a pose afterwards: its outline, laid over the mask, or nothing.",
+        choices=REFINEMENTS,
+    )
     max_image_age: float = parameter(
         2.0,
         "Images whose stamp is further from the present are dropped, in seconds; 0 takes all.",
@@ -122,5 +133,6 @@ _ESTIMATOR_NAMES = (
     "max_instances",
     "keypoint_method",
     "pnp",
+    "refinement",
 )
 """Fields that :class:`NodeParameters` shares with :class:`EstimatorConfig`."""

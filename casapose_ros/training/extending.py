@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from casapose_ros.bundle import WEIGHTS_FILE, Bundle
+from casapose_ros.bundle import WEIGHTS_FILE, Bundle, bundle_outlines
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
 from casapose_ros.network.weights import read_weights
 from casapose_ros.objects import reference_keypoints
+from casapose_ros.outlines import Outlines
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.types import ObjectModel
 
@@ -35,12 +36,14 @@ class Trained:
         known: How many of them are known.
         weights: Of the network for all of them, by name.
         sha256: Of the file with the trained model's weights.
+        outlines: Of the known objects; None if the trained model has none.
     """
 
     objects: tuple[ObjectModel, ...]
     known: int
     weights: dict[str, np.ndarray]
     sha256: str
+    outlines: tuple[Outlines, ...] | None = None
 
 
 def continue_bundle(
@@ -78,7 +81,7 @@ def continue_bundle(
         for obj in bundle.objects
     )
     weights = read_weights(bundle.path / WEIGHTS_FILE)
-    return Trained(same, len(same), weights, bundle.weights_sha256)
+    return Trained(same, len(same), weights, bundle.weights_sha256, bundle_outlines(bundle))
 
 
 def extend_bundle(
@@ -107,6 +110,7 @@ def extend_bundle(
         len(bundle.objects),
         extend_weights(weights, bundle.network, len(objects) - len(bundle.objects)),
         bundle.weights_sha256,
+        bundle_outlines(bundle),
     )
 
 

@@ -36,7 +36,8 @@ def read_log(path: Path) -> list[dict[str, float]]:
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     # Of a row that a full disk or a dying machine cut off, the last columns are missing or empty.
-    return [{k: float(v) for k, v in row.items()} for row in rows if all(row.values())]
+    # A file that an earlier version began has no names for columns that came later.
+    return [{k: float(v) for k, v in row.items() if k} for row in rows if all(row.values())]
 
 
 def drop_rows_after(path: Path, step: int) -> None:

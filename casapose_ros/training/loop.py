@@ -20,6 +20,7 @@ from casapose_ros.network.encoder_files import load_encoder
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
 from casapose_ros.network.weights import set_weights
+from casapose_ros.outlines import Outlines
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.averaging import WeightAverage
 from casapose_ros.training.batches import BatchStream, FrameSource, prefetch_batches
@@ -35,6 +36,7 @@ from casapose_ros.training.logs import (
     VALIDATION_LOG,
     append_row,
     drop_rows_after,
+    read_log,
 )
 from casapose_ros.training.optimizers import Schedule, build_optimizer
 from casapose_ros.training.settings import TrainConfig
@@ -48,6 +50,8 @@ AVERAGE_EVERY = 10
 CHECKPOINTS = "checkpoints"
 FAILED_BATCH = "failed_batch_{}.npz"
 """In a run's folder, by host."""
+SCALE = "covariance_scale"
+"""The last column of the log of validations."""
 VALIDATION_FIGURES = (
     "keypoint_error",
     "median_keypoint_error",
@@ -122,7 +126,9 @@ class Run:
         out: The run's folder: checkpoint, logs, bundle.
         name: Name of the model.
         initial: All weights to start from, by name.
-        settings: How the network is used when it is validated; goes into its bundle.
+        settings: How the network is used when it is validated; goes into its bundle. Its
+            ``covariance_scale`` follows the validations.
+        outlines: Of the objects; go into the bundle.
     """
 
     def __init__(
@@ -135,6 +141,7 @@ class Run:
         name: str,
         initial: dict[str, np.ndarray] | None = None,
         settings: EstimatorConfig | None = None,
+        outlines: Sequence[Outlines] | None = None,
     ):
         self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
@@ -148,7 +155,12 @@ class Run:
         every = min(AVERAGE_EVERY, config.steps)
         self.average = WeightAverage(self.network, self.averaged, config.ema_decay, every)
         self.estimator = PoseEstimator(
-            FieldPredictor(self.averaged), self.objects, config.input_size, settings, name=name
+            FieldPredictor(self.averaged),
+            self.objects,
+            config.input_size,
+            settings,
+            name=name,
+            outlines=outlines,
         )
         self.step = 0
 
@@ -194,6 +206,7 @@ class Run:
         if self.devices.is_chief:
             for log in (TRAINING_LOG, VALIDATION_LOG):
                 drop_rows_after(self.out / log, self.step)
+            self._scale_covariances()
 
     def train(self, report: Callable[[Progress], None]) -> None:
         """Train to the end; a run that has reached it is validated and its bundle written anew.
@@ -282,7 +295,9 @@ class Run:
             for each in result.per_object
             for name in ("recall_add_10", "mean_keypoints")
         }
-        self._log(VALIDATION_LOG, {"step": self.step, **figures, **of_objects})
+        scale = self.estimator.config.covariance_scale * result.covariance_scale
+        row = {"step": self.step, **figures, **of_objects, SCALE: scale}
+        self._log(VALIDATION_LOG, row)
         if not self.devices.is_chief:
             return figures
         save_bundle(
@@ -291,7 +306,16 @@ class Run:
             self.objects,
             name=self.name,
             input_size=self.config.input_size,
-            estimator=replace(self.estimator.config, covariance_scale=result.covariance_scale),
+            estimator=replace(self.estimator.config, covariance_scale=scale),
             score=result.calibration,
+            outlines=self.estimator.outlines,
         )
+        self._scale_covariances()
         return figures
+
+    def _scale_covariances(self) -> None:
+        """Use the network from now on as its newest bundle does: refinement goes by covariances."""
+        rows = read_log(self.out / VALIDATION_LOG)
+        scale = rows[-1].get(SCALE, 1.0) if rows else 1.0
+        config = replace(self.estimator.config, covariance_scale=scale)
+        self.estimator = self.estimator.with_config(config)

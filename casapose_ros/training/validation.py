@@ -48,8 +48,8 @@ class ValidationResult:
         absent_rate: Estimates of objects not in the image, per estimate.
         calibration: Makes the estimator's score the probability of a correct pose, provided
             that the estimator had no calibration yet; goes into the bundle.
-        covariance_scale: Makes the keypoints' covariances fit their errors, provided that the
-            estimator's was 1; goes into the bundle.
+        covariance_scale: What the estimator's has to be multiplied by for the keypoints'
+            covariances to fit their errors; so multiplied it goes into the bundle.
         per_object: All figures for each object.
     """
 

@@ -89,7 +89,7 @@ def covariance_scale(judgements: Judgements, min_visibility: float) -> float:
     covariance suffers more from one that is too small.
 
     Args:
-        judgements: Of estimates with ``EstimatorConfig.covariance_scale`` 1.
+        judgements: Of all frames.
         min_visibility: Visible fraction from which a true object is a target.
 
     Returns:

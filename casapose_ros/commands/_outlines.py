@@ -1,0 +1,68 @@
+"""Outlines of a model's objects, from the meshes of an object set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from casapose_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from casapose_ros.commands._training_start import TrainingStart
+    from casapose_ros.outlines import Outlines
+    from casapose_ros.types import ObjectModel
+
+SAME_POINT = 1e-4
+"""Metres; keypoints farther apart are of another object, or of another frame."""
+
+
+def drawn_outlines(objects: Sequence[ObjectModel], folder: Path) -> dict[str, Outlines]:
+    """Draw the outlines of those objects whose meshes an object set has, by name.
+
+    Args:
+        objects: What the model knows.
+        folder: The object set.
+
+    Raises:
+        ConfigError: An object of the set has the name of another.
+        MeshError: A mesh is missing or bad.
+    """
+    from casapose_ros.data.meshes import load_object_set
+    from casapose_ros.data.outlines import draw_outlines
+
+    object_set = load_object_set(folder)
+    given = {obj.name: obj for obj in object_set.objects}
+    drawn = {}
+    for obj in objects:
+        if obj.name not in given:
+            continue
+        apart = np.linalg.norm(obj.keypoints - given[obj.name].keypoints, axis=1).max()
+        if apart > SAME_POINT:
+            raise ConfigError(
+                f"{folder}: {obj.name} has other keypoints than the model knows, up to "
+                f"{1000 * apart:.1f} mm away; name the object set that the model was trained with"
+            )
+        drawn[obj.name] = draw_outlines(object_set.mesh(given[obj.name]), obj)
+    return drawn
+
+
+def outlines_to_learn_with(start: TrainingStart) -> tuple[Outlines, ...] | None:
+    """The outlines of a run's objects: of their meshes, else of the model that goes on.
+
+    None if an object has neither, which is said; its poses then stay as the keypoints give them.
+    """
+    drawn = drawn_outlines(start.objects, start.folder)
+    known = (start.trained.outlines if start.trained else None) or ()
+    for obj, outlines in zip(start.objects, known, strict=False):
+        drawn.setdefault(obj.name, outlines)
+    lacking = [obj.name for obj in start.objects if obj.name not in drawn]
+    if lacking:
+        print(
+            f"refinement: none, since there is no outline of {', '.join(lacking)}: neither has "
+            f"{start.folder} the mesh nor has the trained model its outlines"
+        )
+        return None
+    return tuple(drawn[obj.name] for obj in start.objects)
