@@ -1,8 +1,8 @@
 """A model on disk: everything that turns an image into poses, in one folder.
 
 ``bundle.json`` says what the network is and which objects it knows, ``weights.npz`` holds float16
-weights, ``README.md`` is the model card, if there is one, and ``outlines.npz`` what the objects
-look like from all around, if the model has it. Nothing in a bundle is ever executed.
+weights, ``README.md`` is the model card, if there is one, and ``surfaces.npz`` points
+of the objects' surfaces, if the model has them. Nothing in a bundle is ever executed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from casapose_ros.config import from_dict, to_dict
 from casapose_ros.errors import BundleError, ConfigError
 from casapose_ros.files import replacing
 from casapose_ros.network import CASAPose, NetworkConfig, build_network
 from casapose_ros.network.weights import load_weights, save_weights
 from casapose_ros.objects import objects_from_json, objects_to_json
-from casapose_ros.outlines import Outlines, load_outlines, save_outlines
+from casapose_ros.outlines import load_surfaces, save_surfaces
 from casapose_ros.score import ScoreCalibration
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.types import ObjectModel
@@ -30,7 +32,7 @@ from casapose_ros.types import ObjectModel
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.npz"
-OUTLINES_FILE = "outlines.npz"
+SURFACES_FILE = "surfaces.npz"
 CARD_FILE = "README.md"
 
 
@@ -47,7 +49,7 @@ class Bundle:
         estimator: Settings that suit this model.
         score: Calibration of its score.
         weights_sha256: Of the file with the weights; tells one training from another.
-        outlines_sha256: Of the file with the outlines; empty if the model has none.
+        surfaces_sha256: Of the file with the surfaces; empty if the model has none.
     """
 
     path: Path
@@ -58,7 +60,7 @@ class Bundle:
     estimator: EstimatorConfig
     score: ScoreCalibration
     weights_sha256: str
-    outlines_sha256: str
+    surfaces_sha256: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class _Description:
     score: ScoreCalibration
     weights_sha256: str
     objects: Any
-    outlines_sha256: str = ""
+    surfaces_sha256: str = ""
 
 
 def save_bundle(
@@ -86,7 +88,7 @@ def save_bundle(
     estimator: EstimatorConfig | None = None,
     score: ScoreCalibration | None = None,
     card: str | None = None,
-    outlines: Sequence[Outlines] | None = None,
+    surfaces: Sequence[np.ndarray] | None = None,
 ) -> Bundle:
     """Write a bundle, over an older one if there is any.
 
@@ -99,7 +101,7 @@ def save_bundle(
         estimator: Settings that suit this model; the defaults if None.
         score: Calibration of its score; none if None.
         card: Text of the model card; None leaves the card as it is.
-        outlines: What the objects look like from all around, in their order; None for a model
+        surfaces: (N, 3) points of each object, in diameters from its centre; None for a model
             without.
 
     Raises:
@@ -111,7 +113,7 @@ def save_bundle(
     path.mkdir(parents=True, exist_ok=True)
     new_weights = path / f".{WEIGHTS_FILE}.new"
     save_weights(network, new_weights)
-    new_outlines = None if outlines is None else _new_outlines(path, outlines)
+    new_surfaces = None if surfaces is None else _new_surfaces(path, surfaces)
     description = _Description(
         format=FORMAT_VERSION,
         name=name,
@@ -121,42 +123,42 @@ def save_bundle(
         score=score or ScoreCalibration(),
         weights_sha256=_sha256(new_weights),
         objects=objects_to_json(objects),
-        outlines_sha256="" if new_outlines is None else _sha256(new_outlines),
+        surfaces_sha256="" if new_surfaces is None else _sha256(new_surfaces),
     )
     with replacing(path / DESCRIPTION_FILE) as part:
         part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
         os.replace(new_weights, path / WEIGHTS_FILE)
-        if new_outlines is None:
-            (path / OUTLINES_FILE).unlink(missing_ok=True)
+        if new_surfaces is None:
+            (path / SURFACES_FILE).unlink(missing_ok=True)
         else:
-            os.replace(new_outlines, path / OUTLINES_FILE)
+            os.replace(new_surfaces, path / SURFACES_FILE)
     if card is not None:
         (path / CARD_FILE).write_text(card)
     return load_bundle(path)
 
 
-def add_outlines(path: str | Path, outlines: Sequence[Outlines]) -> Bundle:
-    """Give a bundle outlines, in place of those it has, and refine poses by them from now on.
+def add_surfaces(path: str | Path, surfaces: Sequence[np.ndarray]) -> Bundle:
+    """Give a bundle surfaces, in place of those it has, and refine poses by them from now on.
 
     Args:
         path: The bundle's folder.
-        outlines: What the objects look like from all around, in the bundle's order.
+        surfaces: (N, 3) points of each object, in diameters from its centre.
 
     Raises:
         BundleError: The bundle cannot be used.
     """
     path = Path(path)
     load_bundle(path)
-    new_outlines = _new_outlines(path, outlines)
+    new_surfaces = _new_surfaces(path, surfaces)
     description = _read_description(path)
     description = dataclasses.replace(
         description,
         estimator=dataclasses.replace(description.estimator, refinement="outline"),
-        outlines_sha256=_sha256(new_outlines),
+        surfaces_sha256=_sha256(new_surfaces),
     )
     with replacing(path / DESCRIPTION_FILE) as part:
         part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
-        os.replace(new_outlines, path / OUTLINES_FILE)
+        os.replace(new_surfaces, path / SURFACES_FILE)
     return load_bundle(path)
 
 
@@ -192,27 +194,27 @@ def load_bundle(path: str | Path) -> Bundle:
         estimator=description.estimator,
         score=description.score,
         weights_sha256=description.weights_sha256,
-        outlines_sha256=description.outlines_sha256,
+        surfaces_sha256=description.surfaces_sha256,
     )
 
 
-def bundle_outlines(bundle: Bundle) -> tuple[Outlines, ...] | None:
-    """What a bundle's objects look like from all around; None if it does not say.
+def bundle_surfaces(bundle: Bundle) -> tuple[np.ndarray, ...] | None:
+    """(N, 3) points of each object, in diameters from its centre; None if the bundle has none.
 
     Raises:
         BundleError: The file is missing or damaged.
     """
-    if not bundle.outlines_sha256:
+    if not bundle.surfaces_sha256:
         return None
-    path = bundle.path / OUTLINES_FILE
+    path = bundle.path / SURFACES_FILE
     if not path.is_file():
         raise BundleError(f"{path}: no such file; the bundle is incomplete, copy it again")
-    if _sha256(path) != bundle.outlines_sha256:
+    if _sha256(path) != bundle.surfaces_sha256:
         raise BundleError(
             f"{path}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
             "from another bundle, copy it again"
         )
-    return load_outlines(path, len(bundle.objects))
+    return load_surfaces(path, len(bundle.objects))
 
 
 def load_network(bundle: Bundle) -> CASAPose:
@@ -243,7 +245,7 @@ def _read_description(path: Path) -> _Description:
             f"{file}: format {version!r} is unknown; this version of casapose_ros reads format "
             f"{FORMAT_VERSION}"
         )
-    needed = [f.name for f in dataclasses.fields(_Description) if f.name != "outlines_sha256"]
+    needed = [f.name for f in dataclasses.fields(_Description) if f.name != "surfaces_sha256"]
     missing = [name for name in needed if name not in values]
     if missing:
         raise BundleError(f"{file}: missing {', '.join(missing)}")
@@ -269,10 +271,10 @@ def _check_fit(
         )
 
 
-def _new_outlines(path: Path, outlines: Sequence[Outlines]) -> Path:
-    """Write outlines beside those that a bundle has."""
-    file = path / f".{OUTLINES_FILE}.new"
-    save_outlines(file, outlines)
+def _new_surfaces(path: Path, surfaces: Sequence[np.ndarray]) -> Path:
+    """Write surfaces beside those that a bundle has."""
+    file = path / f".{SURFACES_FILE}.new"
+    save_surfaces(file, surfaces)
     return file
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from casapose_ros.bundle import bundle_outlines, load_bundle, load_network
+from casapose_ros.bundle import bundle_surfaces, load_bundle, load_network
 from casapose_ros.errors import CameraError, ConfigError, ImageError
 from casapose_ros.framing import REFERENCE_AREA, Framing, parse_network_size
 from casapose_ros.geometry import resize_camera
@@ -37,7 +37,7 @@ from casapose_ros.keypoints.instances import find_instances
 from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.keypoints.voting import vote_keypoints
 from casapose_ros.network.inference import FieldPredictor
-from casapose_ros.outlines import Outlines, fit_outline
+from casapose_ros.outlines import fit_outline
 from casapose_ros.pnp import PnPSolution, fuse_position, solve_pnp
 from casapose_ros.score import ScoreCalibration, raw_score
 from casapose_ros.settings import EstimatorConfig
@@ -58,14 +58,14 @@ class PoseEstimator:
         config: Settings; the defaults if None.
         calibration: Turns raw scores into probabilities; leaves them as they are if None.
         name: The model's name.
-        outlines: What the objects look like from all around, in their order; needed for
+        surfaces: (N, 3) points of each object, in diameters from its centre; needed for
             ``config.refinement`` ``outline``.
         clock: Seconds, for the times per stage.
 
     Raises:
         ConfigError: ``config.objects`` names an object that is not among ``objects``, or one is
             called as another one's further instances are, or poses are to be refined without
-            outlines.
+            surfaces.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PoseEstimator:
         config: EstimatorConfig | None = None,
         calibration: ScoreCalibration | None = None,
         name: str = "",
-        outlines: Sequence[Outlines] | None = None,
+        surfaces: Sequence[np.ndarray] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.predictor = predictor
@@ -85,11 +85,11 @@ class PoseEstimator:
         self.config = config or EstimatorConfig()
         self.calibration = calibration or ScoreCalibration()
         self.name = name
-        self.outlines = outlines
+        self.surfaces = surfaces
         self.clock = clock
-        if self.config.refinement == "outline" and outlines is None:
+        if self.config.refinement == "outline" and surfaces is None:
             raise ConfigError(
-                f"refinement: outline needs the objects' outlines, and the model {name!r} has "
+                f"refinement: outline needs the objects' surfaces, and the model {name!r} has "
                 "none; add them with 'casapose outlines BUNDLE --objects OBJECTS', or set "
                 "refinement: none"
             )
@@ -116,7 +116,7 @@ class PoseEstimator:
             config or bundle.estimator,
             bundle.score,
             bundle.name,
-            bundle_outlines(bundle),
+            bundle_surfaces(bundle),
         )
 
     def with_config(self, config: EstimatorConfig) -> PoseEstimator:
@@ -128,7 +128,7 @@ class PoseEstimator:
             config,
             self.calibration,
             self.name,
-            self.outlines,
+            self.surfaces,
             self.clock,
         )
 
@@ -214,10 +214,10 @@ class PoseEstimator:
         own: tuple[np.ndarray, np.ndarray],
     ) -> PnPSolution:
         """The pose corrected by where the object's outline fits; as it is where it fits nowhere."""
-        outlines = self.outlines[obj.class_id - 1]
+        surface = self.surfaces[obj.class_id - 1]
         pose = solution.R_cam_obj, solution.t_cam_obj
         several = self.config.max_instances > 1
-        fitted = fit_outline(outlines, obj, *pose, labels, camera, own if several else None)
+        fitted = fit_outline(surface, obj, *pose, labels, camera, own if several else None)
         if fitted is None:
             return solution
         return fuse_position(solution, obj.keypoints[0], fitted.centre, fitted.covariance)

@@ -37,7 +37,7 @@ ALLOWED = {
     "bundle": BASE | {"objects", "settings", "network", "outlines", "score"},
     "visualisation": BASE | {"keypoints"},
     "estimator": ESTIMATION,
-    "data": BASE | {"objects", "keypoints", "outlines"},
+    "data": BASE | {"objects", "keypoints"},
     "evaluation": BASE | {"data", "score", "settings"},
     "bags": BASE | {"files", "image_messages", "data", "evaluation"},
     "training": ESTIMATION | {"objects", "data", "evaluation", "estimator"},
@@ -50,7 +50,6 @@ ALLOWED["cli"] = {"commands", "errors"}
 # Where a unit may use only some modules of a folder.
 ALLOWED_PARTS = {
     ("data", "keypoints"): {"sampling"},
-    ("data", "outlines"): {"library"},
     ("evaluation", "data"): {"bop", "depth_rendering", "meshes", "models_info"},
     ("bags", "data"): {"bop"},
     ("bags", "evaluation"): {"delivery", "judging", "matching"},

@@ -2,12 +2,20 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from box_surfaces import box_surface
 from exact_fields import CAMERA, box_object
 
-from casapose_ros.bundle import load_bundle, load_network, save_bundle
+from casapose_ros.bundle import (
+    add_surfaces,
+    bundle_surfaces,
+    load_bundle,
+    load_network,
+    save_bundle,
+)
 from casapose_ros.errors import BundleError, WeightsError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.network import NetworkConfig, build_network
@@ -16,6 +24,7 @@ from casapose_ros.score import ScoreCalibration
 from casapose_ros.settings import EstimatorConfig
 
 OBJECTS = (box_object(1), box_object(2))
+SURFACES = [box_surface(obj) for obj in OBJECTS]
 CONFIG = NetworkConfig(num_objects=2, width=0.0625, vector_decoder=(8, 8, 8, 8, 8))
 
 
@@ -233,4 +242,40 @@ def test_pickled_weights_are_not_executed(bundle):
     weights["payload"] = np.array([{"run": print}], dtype=object)
     replace_weights(bundle, **weights)
     with pytest.raises(WeightsError, match="not a readable weights file"):
+        PoseEstimator.load(bundle.path)
+
+
+def test_surfaces_are_added_and_refine_poses(bundle, network):
+    assert bundle_surfaces(bundle) is None
+    assert bundle.estimator.refinement == "none"
+    changed = add_surfaces(bundle.path, SURFACES)
+    np.testing.assert_allclose(bundle_surfaces(changed), SURFACES, atol=3e-4)
+    assert changed.estimator == replace(bundle.estimator, refinement="outline")
+    assert changed.weights_sha256 == bundle.weights_sha256
+    assert PoseEstimator.load(bundle.path).surfaces is not None
+    assert (bundle.path / "README.md").read_text() == "# Two boxes\n"
+    saved = save_bundle(bundle.path, network, OBJECTS, name="none", input_size=(64, 48))
+    assert bundle_surfaces(saved) is None and not (bundle.path / "surfaces.npz").exists()
+
+
+def test_surfaces_are_saved_with_the_network(tmp_path, network):
+    saved = save_bundle(
+        tmp_path, network, OBJECTS, name="two", input_size=(64, 48), surfaces=SURFACES
+    )
+    np.testing.assert_allclose(bundle_surfaces(saved), SURFACES, atol=3e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "bundle.json",
+        "surfaces.npz",
+        "weights.npz",
+    ]
+
+
+def test_surfaces_that_did_not_arrive_are_noticed(bundle):
+    file = bundle.path / "surfaces.npz"
+    changed = add_surfaces(bundle.path, SURFACES)
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(BundleError, match=r"surfaces.npz: its SHA-256 .* copy it again"):
+        bundle_surfaces(changed)
+    file.unlink()
+    with pytest.raises(BundleError, match=r"surfaces.npz: no such file; .* copy it again"):
         PoseEstimator.load(bundle.path)

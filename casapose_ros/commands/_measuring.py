@@ -132,16 +132,16 @@ class Method:
 
         bundle = load_bundle(path)
         config = replace(bundle.estimator, **changes)
-        # Other outlines, other answers.
-        used = config.refinement == "outline" and bundle.outlines_sha256
-        outlines = {"outlines_sha256": bundle.outlines_sha256} if used else {}
+        # Other surfaces, other answers.
+        used = config.refinement == "outline" and bundle.surfaces_sha256
+        surfaces = {"surfaces_sha256": bundle.surfaces_sha256} if used else {}
         return cls(
             bundle.name,
             bundle.objects,
             # Whole, for workers that do not share this process' folder.
             partial(PoseEstimator.load, path.resolve(), config),
             bundle.weights_sha256,
-            to_dict(config) | outlines,
+            to_dict(config) | surfaces,
         )
 
     def header(self, sources: Sequence[str], **settings: Any) -> RunHeader:

@@ -173,8 +173,8 @@ def _compare_poses(args: argparse.Namespace, model: Path) -> Table:
     from casapose_ros.evaluation.reporting.ablation import Table
 
     variants = args.poses
-    if "outline" in variants and not load_bundle(model).outlines_sha256:
-        lacking = f"{model} has no outlines; 'casapose outlines' adds them"
+    if "outline" in variants and not load_bundle(model).surfaces_sha256:
+        lacking = f"{model} has no surfaces; 'casapose outlines' adds them"
         variants = tuple(name for name in variants if name != "outline")
         if not variants:
             raise ConfigError(f"--poses outline: {lacking}")

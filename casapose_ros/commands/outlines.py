@@ -1,4 +1,4 @@
-"""``casapose outlines``: let a trained model refine its poses by the objects' outlines."""
+"""``casapose outlines``: let a trained model refine its poses by outlines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from casapose_ros.errors import ConfigError
 
 NAME = "outlines"
-HELP = "give a model the outlines of its objects, by which poses are refined"
+HELP = "give a model the surfaces of its objects, by whose outlines poses are refined"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,19 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw the outlines and set ``refinement: outline`` in the bundle."""
-    from casapose_ros.bundle import OUTLINES_FILE, add_outlines, load_bundle
-    from casapose_ros.commands._outlines import drawn_outlines
+    """Sample the surfaces and set ``refinement: outline`` in the bundle."""
+    from casapose_ros.bundle import SURFACES_FILE, add_surfaces, load_bundle
+    from casapose_ros.commands._surfaces import sampled_surfaces
 
     bundle = load_bundle(args.bundle)
-    outlines = drawn_outlines(bundle.objects, args.objects)
-    missing = [obj.name for obj in bundle.objects if obj.name not in outlines]
+    surfaces = sampled_surfaces(bundle.objects, args.objects)
+    missing = [obj.name for obj in bundle.objects if obj.name not in surfaces]
     if missing:
         raise ConfigError(
             f"{args.objects} has no object {missing[0]!r}, which {args.bundle} knows; name the "
             "object set that the model was trained with"
         )
-    add_outlines(args.bundle, list(outlines.values()))
-    size = (args.bundle / OUTLINES_FILE).stat().st_size
-    print(f"wrote {args.bundle / OUTLINES_FILE} ({size / 1e6:.1f} MB); refinement: outline")
+    add_surfaces(args.bundle, list(surfaces.values()))
+    size = (args.bundle / SURFACES_FILE).stat().st_size
+    print(f"wrote {args.bundle / SURFACES_FILE} ({size / 1e6:.1f} MB); refinement: outline")
     return 0

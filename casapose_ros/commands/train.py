@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casapose_ros.commands._outlines import outlines_to_learn_with
+from casapose_ros.commands._surfaces import surfaces_to_learn_with
 from casapose_ros.commands._training_data import (
     TrainingData,
     open_frames,
@@ -228,14 +228,14 @@ def train(
             # Hosts take different times to read their frames: they meet after it.
             join_hosts(hosts)
             initial = start.trained.weights if start.trained else None
-            outlines = outlines_to_learn_with(start)
+            surfaces = surfaces_to_learn_with(start)
             settings = EstimatorConfig(
                 max_instances=validate.instances,
-                refinement="none" if outlines is None else "outline",
+                refinement="none" if surfaces is None else "outline",
             )
             name = name or out.name
             training = Run(
-                config, frames, objects, validate, out, name, initial, settings, outlines
+                config, frames, objects, validate, out, name, initial, settings, surfaces
             )
             training.resume()
             if training.step:

@@ -1,6 +1,6 @@
 """Laying an outline over the network's labels: where it is, and how large.
 
-With the rotation of the keypoints, one view of the object is moved and scaled until it covers most
+With the rotation that the keypoints give, the outline is moved and scaled until it covers most
 of the object's pixels and least of the background. Pixels of other objects hardly count: those may
 be in front. The sum over an outline's inside is one over its line (Green's theorem): with F(x, y)
 the sum of a row's values up to x, it is the integral of F dy. So a trial costs a few dozen lookups,
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from casapose_ros import geometry
-from casapose_ros.outlines.library import EXTENT, MIDDLE, Outlines, view_rotation
+from casapose_ros.outlines.tracing import Outline, trace_outline
 from casapose_ros.types import CameraModel, ObjectModel
 
-BACKGROUND, OTHER = -0.8, -0.1
+BACKGROUND, OTHER = -0.8, -0.2
 """What a pixel inside the outline counts that is labelled so; one of the object counts 1. At these
 values outlines on renders are neither too large nor too small (docs/ablations.md)."""
 
@@ -57,7 +57,7 @@ class FittedOutline:
 
 
 def fit_outline(
-    outlines: Outlines,
+    surface: np.ndarray,
     obj: ObjectModel,
     R_cam_obj: np.ndarray,
     t_cam_obj: np.ndarray,
@@ -68,7 +68,7 @@ def fit_outline(
     """Find where and how far away an object's outline fits the labels best.
 
     Args:
-        outlines: The object's.
+        surface: (N, 3) points of the object's surface, in diameters from its centre.
         obj: The object.
         R_cam_obj: (3, 3) rotation; stays as it is.
         t_cam_obj: (3,) metres, where the search begins.
@@ -82,29 +82,25 @@ def fit_outline(
         at the smallest or largest size tried.
     """
     centre = geometry.transform(R_cam_obj, t_cam_obj, obj.keypoints[:1])[0]
+    points = geometry.transform(obj.diameter * R_cam_obj, centre, surface)
+    if centre[2] <= 0 or points[:, 2].min() <= 0:
+        return None
+    pixels = geometry.project(np.vstack([centre, points]), np.eye(3), np.zeros(3), camera)
+    outlines = trace_outline(pixels[1:] - pixels[0]) if np.isfinite(pixels).all() else None
+    if outlines is None:
+        return None
     distance = np.linalg.norm(centre)
-    line = _line_points(outlines, obj.diameter, R_cam_obj, centre)
-    if centre[2] <= 0 or line[:, 2].min() <= 0:
-        return None
-    identity, zero = np.eye(3), np.zeros(3)
-    middle = geometry.project(centre[None], identity, zero, camera)[0]
-    ends = geometry.project(line, identity, zero, camera).reshape(2, -1, 2) - middle
-    if not np.isfinite(ends).all():
-        return None
-    pieces, extents = ends.mean(axis=0), ends[1, :, 1] - ends[0, :, 1]
-    area = float(pieces[:, 0] @ extents)
     half_width = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * obj.diameter / (2 * distance)
-    reach = ZOOMS[-1] * np.abs(pieces).max() + SHIFT * half_width
-    window = _window(middle, reach, labels.shape)
-    if window is None or area <= 0:
+    reach = ZOOMS[-1] * np.abs(outlines["fine"].middles).max() + SHIFT * half_width
+    window = _window(pixels[0], reach, labels.shape)
+    if window is None:
         return None
     corner, sums = _row_sums(labels, obj.class_id, own, window)
-
-    found = _search(sums, pieces, extents, middle - corner, SHIFT * half_width)
+    found = _search(sums, outlines, pixels[0] - corner, SHIFT * half_width)
     if found is None:
         return None
     place, zoom, covered = found
-    cover = covered / (area * zoom**2)
+    cover = covered / (outlines["fine"].area * zoom**2)
     if cover < MIN_COVER:
         return None
     pixel = geometry.undistort_pixels((place + corner)[None], camera)[0] - geometry.PIXEL_CENTRE
@@ -119,7 +115,7 @@ def fit_outline(
 
 
 def _search(
-    sums: np.ndarray, pieces: np.ndarray, extents: np.ndarray, place: np.ndarray, reach: float
+    sums: np.ndarray, outlines: dict[str, Outline], place: np.ndarray, reach: float
 ) -> tuple[np.ndarray, float, float] | None:
     """The place (2,) px and zoom at which an outline covers most, and how much that is.
 
@@ -128,8 +124,9 @@ def _search(
     zooms, shifts = ZOOMS, np.linspace(-reach, reach, SHIFTS)
     zoom, ratio, step = 1.0, ZOOMS[1] / ZOOMS[0], shifts[1] - shifts[0]
     for level in range(1 + FINER_LEVELS):
+        outline = outlines["fine" if level else "coarse"]
         places = place + np.stack(np.meshgrid(shifts, shifts), axis=-1).reshape(-1, 2)
-        covered = _covered(sums, pieces, extents, places, zoom * zooms)
+        covered = _covered(sums, outline, places, zoom * zooms)
         z, p = np.unravel_index(covered.argmax(), covered.shape)
         if level == 0 and z in (0, len(zooms) - 1):
             return None
@@ -138,33 +135,6 @@ def _search(
         shifts = np.linspace(-step, step, FINER_STEPS)
         ratio, step = ratio**FINER, FINER * step
     return place, zoom, best
-
-
-def _line_points(
-    outlines: Outlines, diameter: float, R_cam_obj: np.ndarray, centre: np.ndarray
-) -> np.ndarray:
-    """Both ends of the pieces of the view that a pose shows, (2N, 3) metres, camera frame."""
-    R_cam_axis = _axis_rotation(centre)
-    R_axis_obj = R_cam_axis.T @ R_cam_obj
-    view = outlines.nearest(-R_axis_obj[2])
-    # What is left is a turn about the axis, but for the distance to the nearest view.
-    left = R_axis_obj @ view_rotation(outlines.directions[view]).T
-    turn = np.arctan2(left[1, 0] - left[0, 1], left[0, 0] + left[1, 1])
-    pieces = outlines.pieces[view].astype(np.float64)
-    ends = np.concatenate([pieces[:, MIDDLE] + sign * pieces[:, EXTENT] / 2 for sign in (-1, 1)])
-    sine, cosine = np.sin(turn), np.cos(turn)
-    ends = diameter * ends @ np.array([[cosine, sine], [-sine, cosine]])
-    depth = np.full((len(ends), 1), np.linalg.norm(centre))
-    return np.concatenate([ends, depth], axis=1) @ R_cam_axis.T
-
-
-def _axis_rotation(centre: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that turns the optical axis towards a (3,) point."""
-    x, y, z = centre / np.linalg.norm(centre)
-    sine = np.hypot(x, y)
-    if sine < 1e-12:
-        return np.eye(3)
-    return geometry.rotation_from_vector(np.arctan2(sine, z) / sine * np.array([-y, x, 0.0]))
 
 
 def _window(
@@ -203,17 +173,13 @@ def _row_sums(
 
 
 def _covered(
-    sums: np.ndarray,
-    pieces: np.ndarray,
-    extents: np.ndarray,
-    places: np.ndarray,
-    sizes: np.ndarray,
+    sums: np.ndarray, outline: Outline, places: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
     """What outlines of (S,) sizes at (P, 2) places cover, (S, P)."""
-    scaled = sizes[:, None, None] * pieces
+    scaled = sizes[:, None, None] * outline.middles
     x = places[:, 0, None] + scaled[:, None, :, 0]
     y = places[:, 1, None] + scaled[:, None, :, 1]
-    return (_interpolate(sums, x, y) @ extents) * sizes[:, None]
+    return (_interpolate(sums, x, y) @ outline.rises) * sizes[:, None]
 
 
 def _interpolate(sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

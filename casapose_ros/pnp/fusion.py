@@ -31,7 +31,7 @@ def fuse_position(
     """
     turned = solution.R_cam_obj @ point
     # The point moves by d + w x (R p) if the pose does by d and w.
-    moves = np.hstack([np.eye(3), np.cross(np.eye(3), turned)])
+    moves = np.hstack([np.eye(3), np.cross(np.eye(3), turned).T])
     before = solution.covariance
     gain = np.linalg.solve(moves @ before @ moves.T + covariance, moves @ before).T
     step = gain @ (position - turned - solution.t_cam_obj)

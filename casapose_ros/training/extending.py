@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from casapose_ros.bundle import WEIGHTS_FILE, Bundle, bundle_outlines
+from casapose_ros.bundle import WEIGHTS_FILE, Bundle, bundle_surfaces
 from casapose_ros.errors import ConfigError
 from casapose_ros.network.model import NetworkConfig
 from casapose_ros.network.weights import read_weights
 from casapose_ros.objects import reference_keypoints
-from casapose_ros.outlines import Outlines
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.types import ObjectModel
 
@@ -36,14 +35,14 @@ class Trained:
         known: How many of them are known.
         weights: Of the network for all of them, by name.
         sha256: Of the file with the trained model's weights.
-        outlines: Of the known objects; None if the trained model has none.
+        surfaces: Of the known objects, as in a bundle; None if the trained model has none.
     """
 
     objects: tuple[ObjectModel, ...]
     known: int
     weights: dict[str, np.ndarray]
     sha256: str
-    outlines: tuple[Outlines, ...] | None = None
+    surfaces: tuple[np.ndarray, ...] | None = None
 
 
 def continue_bundle(
@@ -81,7 +80,7 @@ def continue_bundle(
         for obj in bundle.objects
     )
     weights = read_weights(bundle.path / WEIGHTS_FILE)
-    return Trained(same, len(same), weights, bundle.weights_sha256, bundle_outlines(bundle))
+    return Trained(same, len(same), weights, bundle.weights_sha256, bundle_surfaces(bundle))
 
 
 def extend_bundle(
@@ -110,7 +109,7 @@ def extend_bundle(
         len(bundle.objects),
         extend_weights(weights, bundle.network, len(objects) - len(bundle.objects)),
         bundle.weights_sha256,
-        bundle_outlines(bundle),
+        bundle_surfaces(bundle),
     )
 
 

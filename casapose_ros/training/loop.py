@@ -20,7 +20,6 @@ from casapose_ros.network.encoder_files import load_encoder
 from casapose_ros.network.inference import FieldPredictor
 from casapose_ros.network.model import build_network
 from casapose_ros.network.weights import set_weights
-from casapose_ros.outlines import Outlines
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training.averaging import WeightAverage
 from casapose_ros.training.batches import BatchStream, FrameSource, prefetch_batches
@@ -128,7 +127,7 @@ class Run:
         initial: All weights to start from, by name.
         settings: How the network is used when it is validated; goes into its bundle. Its
             ``covariance_scale`` follows the validations.
-        outlines: Of the objects; go into the bundle.
+        surfaces: Of the objects; go into the bundle.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class Run:
         name: str,
         initial: dict[str, np.ndarray] | None = None,
         settings: EstimatorConfig | None = None,
-        outlines: Sequence[Outlines] | None = None,
+        surfaces: Sequence[np.ndarray] | None = None,
     ):
         self.config, self.frames, self.objects = config, frames, tuple(objects)
         self.validate, self.out, self.name = validate, out, name
@@ -160,7 +159,7 @@ class Run:
             config.input_size,
             settings,
             name=name,
-            outlines=outlines,
+            surfaces=surfaces,
         )
         self.step = 0
 
@@ -219,6 +218,7 @@ class Run:
         if self.step == config.steps:
             if self.devices.is_chief:
                 drop_rows_after(self.out / VALIDATION_LOG, self.step - 1)
+                self._scale_covariances()
             self._validate()
         with prefetch_batches(
             self.frames,
@@ -308,7 +308,7 @@ class Run:
             input_size=self.config.input_size,
             estimator=replace(self.estimator.config, covariance_scale=scale),
             score=result.calibration,
-            outlines=self.estimator.outlines,
+            surfaces=self.estimator.surfaces,
         )
         self._scale_covariances()
         return figures

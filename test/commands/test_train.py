@@ -14,6 +14,7 @@ from rendered import box_mesh, small_object_set
 
 from casapose_ros.cli import main
 from casapose_ros.commands import train as command
+from casapose_ros.commands._surfaces import surfaces_to_learn_with
 from casapose_ros.commands._training_data import TrainingData, shown_objects, training_sets
 from casapose_ros.commands._training_note import note_data
 from casapose_ros.commands._training_start import TrainingStart
@@ -25,6 +26,7 @@ from casapose_ros.data.frame_window import WindowConfig
 from casapose_ros.data.object_sets import write_object_set
 from casapose_ros.data.render_job import RenderJob
 from casapose_ros.data.scene_config import SceneConfig
+from casapose_ros.data.surface_points import sample_surface
 from casapose_ros.errors import ConfigError, DatasetError
 from casapose_ros.files import locked
 from casapose_ros.training.checkpoint import INDEX_FILE, settings_of
@@ -318,6 +320,22 @@ def test_what_is_rendered_on_the_fly_shows_the_scenarios_objects(tmp_path):
     jobs = [RenderJob(tmp_path, SceneConfig(objects=n), 1, 0, None) for n in ((), (names[1],))]
     assert shown_objects(TrainingData((), live=(jobs[1],)), []) == {objects[1].bop_id: 1}
     assert set(shown_objects(TrainingData((), live=tuple(jobs)), [])) == {o.bop_id for o in objects}
+
+
+def test_surfaces_are_those_of_the_meshes_else_of_the_trained_model(tmp_path, capsys):
+    object_set = small_object_set(tmp_path / "set")
+    first, second = object_set.objects[:2]
+    elsewhere = replace(second, name="elsewhere")
+    begin = TrainingStart(TrainConfig(), (first, second), object_set.path)
+    surfaces = surfaces_to_learn_with(begin)
+    np.testing.assert_array_equal(surfaces[1], sample_surface(object_set.mesh(second), second))
+    trained = Trained((elsewhere,), 1, {}, "", (surfaces[1],))
+    extended = TrainingStart(TrainConfig(), (elsewhere, first), object_set.path, trained)
+    for found, expected in zip(surfaces_to_learn_with(extended), surfaces[::-1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    without = replace(extended, trained=replace(trained, surfaces=None))
+    assert surfaces_to_learn_with(without) is None
+    assert "no surface of elsewhere" in capsys.readouterr().out
 
 
 def test_a_folder_has_one_run_at_a_time(arguments, capsys):

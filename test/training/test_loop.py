@@ -1,5 +1,6 @@
 """A run on a few frames: it stops, goes on as if it had not stopped, and leaves a bundle."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from casapose_ros.score import ScoreCalibration
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.training import loop
 from casapose_ros.training.batches import CropConfig, make_batch
-from casapose_ros.training.logs import TRAINING_LOG, read_log
+from casapose_ros.training.logs import TRAINING_LOG, VALIDATION_LOG, read_log
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import LossWeights
 from casapose_ros.training.validation import ValidationResult
@@ -94,7 +95,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(start, eager):
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     bundle = load_bundle(resumed.out / "bundle")
     assert bundle.input_size == (64, 48) and bundle.objects[0].name == "cube"
-    assert bundle.estimator == EstimatorConfig(max_instances=3, covariance_scale=2.5)
+    # Each validation measures how far the covariances are off that the one before it left.
+    assert bundle.estimator == EstimatorConfig(max_instances=3, covariance_scale=2.5**2)
 
     other = start("stopped", replace(CONFIG, learning_rate=1e-4))
     with pytest.raises(ConfigError, match=r"learning_rate: 0\.003 there, 0\.0001 here"):
@@ -112,6 +114,58 @@ def test_a_frozen_encoder_stays_as_it_was_given(start, eager, encoder):
         assert not [weight for weight in changed if weight.startswith("encoder/")]
         kernels = {f"{d}_decoder/head/kernel" for d in ("segmentation", "vector")}
         assert kernels <= changed
+
+
+def test_validations_use_what_the_one_before_them_measured(start, eager, tmp_path):
+    """Refinement goes by covariances: it is validated with the scale that the bundle has."""
+
+    def scales(run, until=4):
+        seen = []
+
+        def validate(estimator):
+            seen.append(estimator.config.covariance_scale)
+            return RESULT
+
+        def stop(progress):
+            if progress.step == until:
+                raise Stop
+
+        run.validate = validate
+        run.resume()
+        with contextlib.suppress(Stop):
+            run.train(stop)
+        return seen
+
+    assert scales(start("whole"), 5) == [1, 2.5]
+    assert scales(start("whole"), 5) == [2.5]  # done: it is validated anew
+    assert scales(start("stopped"), 3) == [1]
+    assert scales(start("stopped"), 5) == [2.5]
+    rows = read_log(tmp_path / "stopped" / VALIDATION_LOG)
+    assert [row["covariance_scale"] for row in rows] == [2.5, 6.25]
+    for name in ("whole", "stopped"):
+        assert load_bundle(tmp_path / name / "bundle").estimator.covariance_scale == 6.25
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(start, eager, tmp_path):
+    config = replace(CONFIG, steps=6)
+    begun = start("old", config)
+
+    def stop(progress):
+        if progress.step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        begun.train(stop)
+    log = tmp_path / "old" / VALIDATION_LOG
+    lines = [line.rsplit(",", 1)[0] for line in log.read_text().splitlines()]
+    log.write_text("".join(f"{line}\n" for line in lines))
+    resumed = start("old", config)
+    resumed.resume()
+    assert resumed.estimator.config.covariance_scale == 1
+    resumed.train(lambda progress: None)
+    assert [row["step"] for row in read_log(log)] == [2, 4, 6]
+    again = start("old", config)
+    again.resume()
 
 
 def test_a_resumed_run_writes_the_rows_of_one_that_went_on(start, eager, monkeypatch):

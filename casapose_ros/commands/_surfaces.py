@@ -1,4 +1,4 @@
-"""Outlines of a model's objects, from the meshes of an object set."""
+"""Surfaces of a model's objects, from the meshes of an object set."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from casapose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from casapose_ros.commands._training_start import TrainingStart
-    from casapose_ros.outlines import Outlines
     from casapose_ros.types import ObjectModel
 
 SAME_POINT = 1e-4
 """Metres; keypoints farther apart are of another object, or of another frame."""
 
 
-def drawn_outlines(objects: Sequence[ObjectModel], folder: Path) -> dict[str, Outlines]:
-    """Draw the outlines of those objects whose meshes an object set has, by name.
+def sampled_surfaces(objects: Sequence[ObjectModel], folder: Path) -> dict[str, np.ndarray]:
+    """Sample the surfaces of those objects whose meshes an object set has, by name.
 
     Args:
         objects: What the model knows.
@@ -31,11 +30,11 @@ def drawn_outlines(objects: Sequence[ObjectModel], folder: Path) -> dict[str, Ou
         MeshError: A mesh is missing or bad.
     """
     from casapose_ros.data.meshes import load_object_set
-    from casapose_ros.data.outlines import draw_outlines
+    from casapose_ros.data.surface_points import sample_surface
 
     object_set = load_object_set(folder)
     given = {obj.name: obj for obj in object_set.objects}
-    drawn = {}
+    found = {}
     for obj in objects:
         if obj.name not in given:
             continue
@@ -45,24 +44,24 @@ def drawn_outlines(objects: Sequence[ObjectModel], folder: Path) -> dict[str, Ou
                 f"{folder}: {obj.name} has other keypoints than the model knows, up to "
                 f"{1000 * apart:.1f} mm away; name the object set that the model was trained with"
             )
-        drawn[obj.name] = draw_outlines(object_set.mesh(given[obj.name]), obj)
-    return drawn
+        found[obj.name] = sample_surface(object_set.mesh(given[obj.name]), obj)
+    return found
 
 
-def outlines_to_learn_with(start: TrainingStart) -> tuple[Outlines, ...] | None:
-    """The outlines of a run's objects: of their meshes, else of the model that goes on.
+def surfaces_to_learn_with(start: TrainingStart) -> tuple[np.ndarray, ...] | None:
+    """The surfaces of a run's objects: of their meshes, else of the model that goes on.
 
     None if an object has neither, which is said; its poses then stay as the keypoints give them.
     """
-    drawn = drawn_outlines(start.objects, start.folder)
-    known = (start.trained.outlines if start.trained else None) or ()
-    for obj, outlines in zip(start.objects, known, strict=False):
-        drawn.setdefault(obj.name, outlines)
-    lacking = [obj.name for obj in start.objects if obj.name not in drawn]
+    found = sampled_surfaces(start.objects, start.folder)
+    known = (start.trained.surfaces if start.trained else None) or ()
+    for obj, surface in zip(start.objects, known, strict=False):
+        found.setdefault(obj.name, surface)
+    lacking = [obj.name for obj in start.objects if obj.name not in found]
     if lacking:
         print(
-            f"refinement: none, since there is no outline of {', '.join(lacking)}: neither has "
-            f"{start.folder} the mesh nor has the trained model its outlines"
+            f"refinement: none, since there is no surface of {', '.join(lacking)}: neither has "
+            f"{start.folder} the mesh nor has the trained model its surface"
         )
         return None
-    return tuple(drawn[obj.name] for obj in start.objects)
+    return tuple(found[obj.name] for obj in start.objects)
