@@ -126,7 +126,7 @@ def save_bundle(
         surfaces_sha256="" if new_surfaces is None else _sha256(new_surfaces),
     )
     with replacing(path / DESCRIPTION_FILE) as part:
-        part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
+        _rewrite(part, description)
         os.replace(new_weights, path / WEIGHTS_FILE)
         if new_surfaces is None:
             (path / SURFACES_FILE).unlink(missing_ok=True)
@@ -147,18 +147,34 @@ def add_surfaces(path: str | Path, surfaces: Sequence[np.ndarray]) -> Bundle:
     Raises:
         BundleError: The bundle cannot be used.
     """
-    path = Path(path)
-    load_bundle(path)
-    new_surfaces = _new_surfaces(path, surfaces)
-    description = _read_description(path)
-    description = dataclasses.replace(
-        description,
-        estimator=dataclasses.replace(description.estimator, refinement="outline"),
-        surfaces_sha256=_sha256(new_surfaces),
-    )
-    with replacing(path / DESCRIPTION_FILE) as part:
-        part.write_text(json.dumps(to_dict(description), indent=1) + "\n")
-        os.replace(new_surfaces, path / SURFACES_FILE)
+    bundle = load_bundle(path)
+    new_surfaces = _new_surfaces(bundle.path, surfaces)
+    with replacing(bundle.path / DESCRIPTION_FILE) as part:
+        _rewrite(
+            part,
+            _read_description(bundle.path),
+            estimator=dataclasses.replace(bundle.estimator, refinement="outline"),
+            surfaces_sha256=_sha256(new_surfaces),
+        )
+        os.replace(new_surfaces, bundle.path / SURFACES_FILE)
+    return load_bundle(path)
+
+
+def recalibrate(path: str | Path, score: ScoreCalibration, covariance_scale: float) -> Bundle:
+    """Put what was measured anew into a bundle.
+
+    Args:
+        path: The bundle's folder.
+        score: Calibration of its score.
+        covariance_scale: See :class:`~casapose_ros.settings.EstimatorConfig`.
+
+    Raises:
+        BundleError: The bundle cannot be used.
+    """
+    bundle = load_bundle(path)
+    estimator = dataclasses.replace(bundle.estimator, covariance_scale=covariance_scale)
+    with replacing(bundle.path / DESCRIPTION_FILE) as part:
+        _rewrite(part, _read_description(bundle.path), estimator=estimator, score=score)
     return load_bundle(path)
 
 
@@ -269,6 +285,11 @@ def _check_fit(
             f"{path}: the network knows {network.num_objects} objects, class ids 1 to "
             f"{network.num_objects}; the object set has class ids {class_ids}"
         )
+
+
+def _rewrite(file: Path, description: _Description, **changes: Any) -> None:
+    values = to_dict(dataclasses.replace(description, **changes))
+    file.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def _new_surfaces(path: Path, surfaces: Sequence[np.ndarray]) -> Path:

@@ -17,6 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objects", required=True, type=Path, metavar="OBJECTS", help="object set with the meshes"
     )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="BOPDIR",
+        help="held-out data set to calibrate the score and the covariances on anew",
+    )
+    parser.add_argument("--validation-split", default="val", help="its split (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +40,39 @@ def run(args: argparse.Namespace) -> int:
             "object set that the model was trained with"
         )
     add_surfaces(args.bundle, list(surfaces.values()))
+    if args.validation is not None:
+        _recalibrate(args.bundle, args.objects, args.validation, args.validation_split)
     size = (args.bundle / SURFACES_FILE).stat().st_size
     print(f"wrote {args.bundle / SURFACES_FILE} ({size / 1e6:.1f} MB); refinement: outline")
     return 0
+
+
+def _recalibrate(path: Path, objects: Path, data: Path, split: str) -> None:
+    """Measure refined poses, as a training does in the end."""
+    from casapose_ros.bundle import load_bundle, recalibrate
+    from casapose_ros.commands._measuring import progress
+    from casapose_ros.data.bop import BopDataset
+    from casapose_ros.estimator import PoseEstimator
+    from casapose_ros.evaluation.datasets import load_references, read_frame
+    from casapose_ros.score import ScoreCalibration
+    from casapose_ros.training.validation import validate
+
+    bundle, frames = load_bundle(path), list(BopDataset(data, split))
+    present = {truth.bop_id for frame in frames for truth in frame.objects}
+    references = load_references(data, bundle.objects, present, objects)
+    estimator = PoseEstimator.load(path)
+    estimator.calibration = ScoreCalibration()
+    with progress("calibrating", len(frames)) as advance:
+
+        def read():
+            for frame in frames:
+                yield read_frame(frame, bundle.objects)
+                advance(1)
+
+        result = validate(estimator, read(), references)
+    scale = bundle.estimator.covariance_scale * result.covariance_scale
+    recalibrate(path, result.calibration, scale)
+    print(
+        f"{len(frames)} frames: recall {100 * result.recall_add_10:.1f} % (ADD(-S) below 10 % of "
+        f"the diameter); covariance_scale {scale:.2f}"
+    )

@@ -21,11 +21,11 @@ BACKGROUND, OTHER = -0.8, -0.2
 """What a pixel inside the outline counts that is labelled so; one of the object counts 1. At these
 values outlines on renders are neither too large nor too small (docs/ablations.md)."""
 
-ZOOMS = np.geomspace(0.7, 2.6, 25)
+ZOOMS = np.geomspace(0.7, 2.6, 17)
 """Sizes that are tried, of that of the keypoints' pose: this mostly is too far away."""
 SHIFT = 0.3
 """How far the centre is moved at most, in half diameters."""
-SHIFTS = 7
+SHIFTS = 5
 """Places that are tried along each axis."""
 FINER_LEVELS, FINER_STEPS, FINER = 3, 5, 0.5
 """Around the best, so many times, with so many zooms and shifts along each axis, which range over

@@ -16,7 +16,7 @@ SIDE = 64
 """Cells of a drawing along the longer side of what it shows."""
 MARGIN = 2
 """Cells all around: closing does not open again what has grown to a drawing's edge."""
-PIECES = {"coarse": 64, "fine": 256}
+PIECES = {"coarse": 64, "fine": 192}
 """Of an outline, spread evenly over all its lines. What lies along a piece counts as at its middle:
 only fine ones tell what an edge along the rows just reaches."""
 MIN_AREA = 6

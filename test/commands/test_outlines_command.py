@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bop_folder import BopFolder
 from rendered import small_object_set
 
-from casapose_ros.bundle import bundle_surfaces, load_bundle, save_bundle
+from casapose_ros.bundle import bundle_surfaces, load_bundle, recalibrate, save_bundle
 from casapose_ros.cli import main
 from casapose_ros.data.surface_points import sample_surface
 from casapose_ros.network import NetworkConfig, build_network
 from casapose_ros.objects import write_objects
+from casapose_ros.score import ScoreCalibration
 
 
 @pytest.fixture
@@ -26,8 +28,8 @@ def bundle(tmp_path, object_set):
     return save_bundle(tmp_path / "model", network, known, name="two", input_size=(64, 48))
 
 
-def outlines(bundle, objects):
-    return main(["outlines", str(bundle.path), "--objects", str(objects)])
+def outlines(bundle, objects, *more):
+    return main(["outlines", str(bundle.path), "--objects", str(objects), *more])
 
 
 def test_a_model_gets_the_surfaces_of_its_objects(bundle, object_set, capsys):
@@ -60,3 +62,19 @@ def test_other_objects_are_refused(bundle, object_set, capsys):
     assert "has no object 'red'" in capsys.readouterr().err
     assert (bundle.path / "bundle.json").read_text() == before
     assert not (bundle.path / "surfaces.npz").exists()
+
+
+def test_what_was_measured_of_plain_poses_is_measured_anew(bundle, object_set, tmp_path, capsys):
+    """The network knows nothing: there is nothing correct to measure a scale on."""
+    known = load_bundle(bundle.path).objects
+    pose = np.eye(3), np.array([0.0, 0.0, 0.6])
+    made = BopFolder(tmp_path / "data", known, [[(known[1], *pose)]])
+    made.scene_path.parent.rename(tmp_path / "data" / "val")
+    recalibrate(bundle.path, ScoreCalibration(1.5, 0.5), 4.0)
+    assert outlines(bundle, object_set.path, "--validation", str(tmp_path / "data")) == 0
+    changed = load_bundle(bundle.path)
+    assert changed.score != ScoreCalibration(1.5, 0.5)
+    assert changed.estimator.covariance_scale == 4
+    assert "1 frames: recall 0.0 %" in capsys.readouterr().out
+    missing = str(tmp_path / "elsewhere")
+    assert outlines(bundle, object_set.path, "--validation", missing) == 2

@@ -38,7 +38,7 @@ def test_a_pose_that_is_too_far_away_comes_back(seed):
     moved = t * rng.uniform(1.0, 1.8) + [0.008, -0.006, 0]
     fitted = fit(R, moved, labels)
     distance, across = errors(fitted, centre_of(R, t))
-    assert abs(distance) < 0.025 and across < 1
+    assert abs(distance) < 0.025 and across < 1.2
     assert 0.9 < fitted.cover <= 1.02
     assert np.linalg.eigvalsh(fitted.covariance).min() > 0
 
