@@ -37,8 +37,8 @@ from casapose_ros.keypoints.instances import find_instances
 from casapose_ros.keypoints.regression import regress_keypoints
 from casapose_ros.keypoints.voting import vote_keypoints
 from casapose_ros.network.inference import FieldPredictor
-from casapose_ros.outlines import fit_outline
-from casapose_ros.pnp import PnPSolution, fuse_position, solve_pnp
+from casapose_ros.outlines import Pose, fit_outline
+from casapose_ros.pnp import PnPSolution, solve_pnp
 from casapose_ros.score import ScoreCalibration, raw_score
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.types import CameraModel, Estimate, Fields, Keypoints, ObjectModel, ObjectPose
@@ -214,13 +214,11 @@ class PoseEstimator:
         own: tuple[np.ndarray, np.ndarray],
     ) -> PnPSolution:
         """The pose corrected by where the object's outline fits; as it is where it fits nowhere."""
+        pose = Pose(solution.R_cam_obj, solution.t_cam_obj, solution.covariance)
         surface = self.surfaces[obj.class_id - 1]
-        pose = solution.R_cam_obj, solution.t_cam_obj
         several = self.config.max_instances > 1
-        fitted = fit_outline(surface, obj, *pose, labels, camera, own if several else None)
-        if fitted is None:
-            return solution
-        return fuse_position(solution, obj.keypoints[0], fitted.centre, fitted.covariance)
+        fitted = fit_outline(pose, surface, obj, labels, camera, own if several else None)
+        return solution if fitted is None else replace(solution, **vars(fitted))
 
     def _describe(
         self, obj: ObjectModel, keypoints: Keypoints, solution: PnPSolution, camera: CameraModel

@@ -113,6 +113,11 @@ def rotation_from_vector(rotation_vector: np.ndarray) -> np.ndarray:
     return cv2.Rodrigues(np.asarray(rotation_vector, dtype=np.float64))[0]
 
 
+def vector_from_rotation(R: np.ndarray) -> np.ndarray:
+    """(3,) axis-angle vector in radians of a rotation matrix."""
+    return cv2.Rodrigues(np.asarray(R, dtype=np.float64))[0].reshape(3)
+
+
 def symmetry_transforms(symmetries: Symmetries, steps: int) -> np.ndarray:
     """All transforms object -> object that leave an object looking the same.
 

@@ -8,8 +8,8 @@ import trimesh
 from casapose_ros.data.meshes import Mesh
 from casapose_ros.types import ObjectModel
 
-SURFACE_POINTS = 16_000
-"""Ten for each cell in which an outline's drawing shows a compact object."""
+SURFACE_POINTS = 8_000
+"""Five for each cell in which an outline's drawing shows a compact object."""
 
 
 def sample_surface(mesh: Mesh, obj: ObjectModel) -> np.ndarray:

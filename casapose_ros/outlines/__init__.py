@@ -1,11 +1,12 @@
-"""Where an object's outline lies among the network's labels, which tells how far away it is.
+"""Laying an object's outline over the network's labels, which makes its pose better.
 
 Keypoints of which the network is unsure are drawn towards their mean; they then lie too near to one
 another, and the object seems too far away. The mask has no such habit. ``surfaces`` holds what an
-object is made of, ``tracing`` draws the line around it, ``fitting`` lays that line over the labels.
+object is made of, ``tracing`` draws the line around it, ``evidence`` says what the line encloses,
+``search`` finds where it fits, and ``fitting`` the pose that fits both outline and keypoints.
 """
 
-from casapose_ros.outlines.fitting import FittedOutline, fit_outline
+from casapose_ros.outlines.fitting import Pose, fit_outline
 from casapose_ros.outlines.surfaces import load_surfaces, save_surfaces
 
-__all__ = ["FittedOutline", "fit_outline", "load_surfaces", "save_surfaces"]
+__all__ = ["Pose", "fit_outline", "load_surfaces", "save_surfaces"]

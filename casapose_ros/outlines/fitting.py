@@ -1,197 +1,232 @@
-"""Laying an outline over the network's labels: where it is, and how large.
+"""The pose that fits both an object's keypoints and its outline.
 
-With the rotation that the keypoints give, the outline is moved and scaled until it covers most
-of the object's pixels and least of the background. Pixels of other objects hardly count: those may
-be in front. The sum over an outline's inside is one over its line (Green's theorem): with F(x, y)
-the sum of a row's values up to x, it is the integral of F dy. So a trial costs a few dozen lookups,
-whatever the object's size, and all trials are one array.
+What keypoints say is the pose of PnP with its covariance, what the outline says how well it
+encloses the object's pixels. The pose that is most likely by both minimises
+
+    (x - x_pnp)^T P^-1 (x - x_pnp) / 2  -  WEIGHT * (sum of the evidence inside the outline)
+
+by Levenberg and Marquardt. Where a piece of the outline moves, the sum changes by the evidence
+there times the area that the piece sweeps. Evidence is blurred, first much, then less: so a piece
+that is near an edge of the mask feels on which side of it it is, and how far away.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from casapose_ros import geometry
+from casapose_ros.outlines.evidence import BACKGROUND, Evidence, Pixels
+from casapose_ros.outlines.search import find_place, reach
 from casapose_ros.outlines.tracing import Outline, trace_outline
 from casapose_ros.types import CameraModel, ObjectModel
 
-BACKGROUND, OTHER = -0.8, -0.2
-"""What a pixel inside the outline counts that is labelled so; one of the object counts 1. At these
-values outlines on renders are neither too large nor too small (docs/ablations.md)."""
-
-ZOOMS = np.geomspace(0.7, 2.6, 17)
-"""Sizes that are tried, of that of the keypoints' pose: this mostly is too far away."""
-SHIFT = 0.3
-"""How far the centre is moved at most, in half diameters."""
-SHIFTS = 5
-"""Places that are tried along each axis."""
-FINER_LEVELS, FINER_STEPS, FINER = 3, 5, 0.5
-"""Around the best, so many times, with so many zooms and shifts along each axis, which range over
-two steps of the time before, and then over this part of it."""
-
-MIN_COVER = 0.3
-"""Of the outline's area, the least that what it covers has to count, or it is not there."""
-
-
+WEIGHT = 0.05
+"""Of a pixel inside the outline, in units of the logarithm of a probability; see
+docs/ablations.md."""
 EDGE_ERROR = 1.0
-"""px of the network: error of an outline's half width, over its cover (docs/ablations.md)."""
-SHIFT_ERROR = 2.0
-"""Error of the centre across the view in terms of that of the half width."""
+"""px of the network: what masks are too large or too small all around, which the pose's covariance
+has to allow for."""
+
+BLURS = (3.0, 1.5)
+"""px."""
+PIECES = 160
+MAX_STEPS = 6
+"""At each blur."""
+MAX_TURN = 0.4
+"""Radians, of one step."""
+FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-4
+MAX_TRIALS = 4
+"""Steps that are tried, each more damped, until one makes it better."""
+STOP_BELOW = 1e-3
+"""An improvement by less than this share ends the steps."""
+
+PROBE = 1e-6
+"""Of a point's distance: how far it is moved to see how its pixel moves."""
 
 
 @dataclass(frozen=True)
-class FittedOutline:
-    """Where an object's outline lies.
+class Pose:
+    """A pose with its uncertainty.
 
     Attributes:
-        centre: (3,) metres, camera frame: the object's centre (keypoint 0).
-        cover: What the outline covers, of its area: 1 where all its pixels are the object's.
-        covariance: (3, 3) m^2 of the centre.
+        R_cam_obj: (3, 3) rotation.
+        t_cam_obj: (3,) metres.
+        covariance: (6, 6), as :func:`casapose_ros.pnp.pose_covariance` has it.
     """
 
-    centre: np.ndarray
-    cover: float
+    R_cam_obj: np.ndarray
+    t_cam_obj: np.ndarray
     covariance: np.ndarray
 
 
 def fit_outline(
+    pose: Pose,
     surface: np.ndarray,
     obj: ObjectModel,
-    R_cam_obj: np.ndarray,
-    t_cam_obj: np.ndarray,
     labels: np.ndarray,
     camera: CameraModel,
-    own: tuple[np.ndarray, np.ndarray] | None = None,
-) -> FittedOutline | None:
-    """Find where and how far away an object's outline fits the labels best.
+    own: Pixels | None = None,
+) -> Pose | None:
+    """Make a pose better by the object's outline.
 
     Args:
+        pose: From keypoints.
         surface: (N, 3) points of the object's surface, in diameters from its centre.
         obj: The object.
-        R_cam_obj: (3, 3) rotation; stays as it is.
-        t_cam_obj: (3,) metres, where the search begins.
         labels: (H, W) uint8 class ids.
         camera: The camera, of the labels' size.
         own: Rows and columns of the object's pixels, if others of its class are another
             instance's; None if all are its own.
 
     Returns:
-        The place; None if there is none: what the outline covers is not the object, or it is best
-        at the smallest or largest size tried.
+        The pose; None if the outline fits nowhere near.
     """
-    centre = geometry.transform(R_cam_obj, t_cam_obj, obj.keypoints[:1])[0]
-    points = geometry.transform(obj.diameter * R_cam_obj, centre, surface)
-    if centre[2] <= 0 or points[:, 2].min() <= 0:
+    points = obj.keypoints[0] + obj.diameter * surface
+    pixels = _project(points, pose, camera)
+    if pixels is None:
         return None
-    pixels = geometry.project(np.vstack([centre, points]), np.eye(3), np.zeros(3), camera)
-    outlines = trace_outline(pixels[1:] - pixels[0]) if np.isfinite(pixels).all() else None
-    if outlines is None:
-        return None
+    centre = geometry.transform(pose.R_cam_obj, pose.t_cam_obj, obj.keypoints[:1])
+    middle = geometry.project(centre, np.eye(3), np.zeros(3), camera)[0]
     distance = np.linalg.norm(centre)
     half_width = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * obj.diameter / (2 * distance)
-    reach = ZOOMS[-1] * np.abs(outlines["fine"].middles).max() + SHIFT * half_width
-    window = _window(pixels[0], reach, labels.shape)
-    if window is None:
+    around = reach(pixels - middle, half_width)
+    evidence = Evidence.of(labels, obj.class_id, own, middle, around)
+    place = evidence and find_place(pixels - middle, evidence, middle, half_width)
+    if place is None:
         return None
-    corner, sums = _row_sums(labels, obj.class_id, own, window)
-    found = _search(sums, outlines, pixels[0] - corner, SHIFT * half_width)
-    if found is None:
+    ray = _ray(place.middle, camera)
+    if ray is None:
         return None
-    place, zoom, covered = found
-    cover = covered / (outlines["fine"].area * zoom**2)
-    if cover < MIN_COVER:
+    moved = distance / place.zoom * ray - pose.R_cam_obj @ obj.keypoints[0]
+    problem = _Problem(pose, points, camera)
+    view = problem.see(replace(pose, t_cam_obj=moved))
+    if view is None:
         return None
-    pixel = geometry.undistort_pixels((place + corner)[None], camera)[0] - geometry.PIXEL_CENTRE
-    ray = np.linalg.solve(camera.K, [*pixel, 1.0])
-    if not np.isfinite(ray).all():
-        return None
-    ray, distance = ray / np.linalg.norm(ray), distance / zoom
-    relative = EDGE_ERROR / (min(cover, 1.0) * half_width * zoom)
-    along = np.outer(ray, ray)
-    across = (SHIFT_ERROR * relative * obj.diameter / 2) ** 2 * (np.eye(3) - along)
-    return FittedOutline(distance * ray, cover, (relative * distance) ** 2 * along + across)
+    for blur in BLURS:
+        view, information = _climb(problem, view, evidence.blurred(blur), blur)
+    covariance = np.linalg.inv(information)
+    # What is wrong all around seems a change of size, and is none.
+    toward = view.pose.t_cam_obj / (half_width * place.zoom) * EDGE_ERROR
+    covariance[:3, :3] += np.outer(toward, toward)
+    return replace(view.pose, covariance=covariance)
 
 
-def _search(
-    sums: np.ndarray, outlines: dict[str, Outline], place: np.ndarray, reach: float
-) -> tuple[np.ndarray, float, float] | None:
-    """The place (2,) px and zoom at which an outline covers most, and how much that is.
+@dataclass(frozen=True)
+class _View:
+    """A pose and what is seen in it.
 
-    None if it is the smallest or largest zoom that is tried.
+    Attributes:
+        pose: The pose.
+        outline: px.
+        anchors: (N, 3) metres, camera frame: the points at the outline's pieces.
     """
-    zooms, shifts = ZOOMS, np.linspace(-reach, reach, SHIFTS)
-    zoom, ratio, step = 1.0, ZOOMS[1] / ZOOMS[0], shifts[1] - shifts[0]
-    for level in range(1 + FINER_LEVELS):
-        outline = outlines["fine" if level else "coarse"]
-        places = place + np.stack(np.meshgrid(shifts, shifts), axis=-1).reshape(-1, 2)
-        covered = _covered(sums, outline, places, zoom * zooms)
-        z, p = np.unravel_index(covered.argmax(), covered.shape)
-        if level == 0 and z in (0, len(zooms) - 1):
+
+    pose: Pose
+    outline: Outline
+    anchors: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is known before the outline is looked at.
+
+    Attributes:
+        prior: The pose from keypoints.
+        points: (N, 3) metres of the surface, object frame.
+        camera: The camera.
+    """
+
+    prior: Pose
+    points: np.ndarray
+    camera: CameraModel
+
+    def see(self, pose: Pose) -> _View | None:
+        """The outline in a pose; None if there is none."""
+        pixels = _project(self.points, pose, self.camera)
+        outline = None if pixels is None else trace_outline(pixels, PIECES)
+        if outline is None:
             return None
-        place, zoom, best = places[p], float(zoom * zooms[z]), float(covered[z, p])
-        zooms = np.geomspace(1 / ratio, ratio, FINER_STEPS)
-        shifts = np.linspace(-step, step, FINER_STEPS)
-        ratio, step = ratio**FINER, FINER * step
-    return place, zoom, best
+        anchors = geometry.transform(pose.R_cam_obj, pose.t_cam_obj, self.points[outline.anchors])
+        return _View(pose, outline, anchors)
+
+    def away(self, pose: Pose) -> np.ndarray:
+        """(6,) from the prior to a pose, metres and radians about the camera's axes."""
+        turn = geometry.vector_from_rotation(pose.R_cam_obj @ self.prior.R_cam_obj.T)
+        return np.concatenate([pose.t_cam_obj - self.prior.t_cam_obj, turn])
 
 
-def _window(
-    middle: np.ndarray, reach: float, shape: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """First and last row and column of what may be covered; None if that is outside the image."""
-    limits = np.array(shape[::-1])
-    low = np.clip(np.floor(middle - reach), 0, limits).astype(int)
-    high = np.clip(np.ceil(middle + reach), 0, limits).astype(int)
-    return None if (low >= high).any() else (low[1], high[1], low[0], high[0])
-
-
-def _row_sums(
-    labels: np.ndarray,
-    class_id: int,
-    own: tuple[np.ndarray, np.ndarray] | None,
-    window: tuple[int, int, int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Corner (2,) px, x then y, of a window and the sums of its rows from their left ends.
+def _climb(
+    problem: _Problem, view: _View, evidence: Evidence, blur: float
+) -> tuple[_View, np.ndarray]:
+    """Step to a better pose as long as there is one.
 
     Returns:
-        The corner and (h + 2, w + 1) float32: entry (i, j) sums the first j pixels of row i - 1.
+        What is seen there, and (6, 6) the information about its pose.
     """
-    top, bottom, left, right = window
-    labels = labels[top:bottom, left:right]
-    values = np.where(labels == 0, np.float32(BACKGROUND), np.float32(OTHER))
-    if own is None:
-        values[labels == class_id] = 1
-    else:
-        rows, cols = own
-        inside = (rows >= top) & (rows < bottom) & (cols >= left) & (cols < right)
-        values[rows[inside] - top, cols[inside] - left] = 1
-    sums = np.zeros((values.shape[0] + 2, values.shape[1] + 1), dtype=np.float32)
-    np.cumsum(values, axis=1, out=sums[1:-1, 1:])
-    return np.array([left, top], dtype=np.float64), sums
+    known = np.linalg.inv(problem.prior.covariance)
+    # A blurred edge from 1 to BACKGROUND is so steep.
+    slope = (1 - BACKGROUND) / (np.sqrt(2 * np.pi) * blur)
+
+    def energy(view: _View) -> float:
+        away = problem.away(view.pose)
+        outline = view.outline
+        return away @ known @ away / 2 - WEIGHT * float(
+            evidence.inside(outline.middles, outline.extents[:, 1])
+        )
+
+    damping, current = FIRST_DAMPING, energy(view)
+    for _ in range(MAX_STEPS):
+        swept = _swept(view, problem.camera)
+        pull = WEIGHT * evidence.at(view.outline.middles) @ swept
+        pull -= known @ problem.away(view.pose)
+        lengths = np.linalg.norm(view.outline.extents, axis=1, keepdims=True)
+        information = known + WEIGHT * slope * (swept / np.maximum(lengths, 1e-9)).T @ swept
+        for _ in range(MAX_TRIALS):
+            damped = information + damping * np.diag(np.diag(information))
+            trial = problem.see(_moved(view.pose, np.linalg.solve(damped, pull)))
+            if trial is not None and (found := energy(trial)) < current:
+                break
+            damping *= 8
+        else:
+            return view, information
+        gained, view, current = current - found, trial, found
+        damping = max(damping / 6, LEAST_DAMPING)
+        if gained < STOP_BELOW * abs(current):
+            break
+    return view, information
 
 
-def _covered(
-    sums: np.ndarray, outline: Outline, places: np.ndarray, sizes: np.ndarray
-) -> np.ndarray:
-    """What outlines of (S,) sizes at (P, 2) places cover, (S, P)."""
-    scaled = sizes[:, None, None] * outline.middles
-    x = places[:, 0, None] + scaled[:, None, :, 0]
-    y = places[:, 1, None] + scaled[:, None, :, 1]
-    return (_interpolate(sums, x, y) @ outline.rises) * sizes[:, None]
+def _moved(pose: Pose, step: np.ndarray) -> Pose:
+    turn = step[3:] * min(1.0, MAX_TURN / max(np.linalg.norm(step[3:]), 1e-12))
+    R = geometry.rotation_from_vector(turn) @ pose.R_cam_obj
+    return replace(pose, R_cam_obj=R, t_cam_obj=pose.t_cam_obj + step[:3])
 
 
-def _interpolate(sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Sums of rows at any x and y, px of the window; beyond it there is nothing more to sum."""
-    rows, columns = sums.shape[0], sums.shape[1]
-    x = np.clip(x, 0, columns - 1 - 1e-6)
-    y = np.clip(y + 0.5, 0, rows - 1 - 1e-6)  # row i is about y = i - 0.5
-    i, j = y.astype(np.int32), x.astype(np.int32)
-    dy, dx = y - i, x - j
-    at = i * columns + j
-    flat = sums.ravel()
-    upper = flat[at] * (1 - dx) + flat[at + 1] * dx
-    at += columns
-    lower = flat[at] * (1 - dx) + flat[at + 1] * dx
-    return upper * (1 - dy) + lower * dy
+def _swept(view: _View, camera: CameraModel) -> np.ndarray:
+    """(N, 6) px^2 that each piece sweeps outwards per metre and radian that the pose moves."""
+    anchors = view.anchors
+    moves = PROBE * np.linalg.norm(anchors, axis=1)[:, None, None] * np.eye(3)
+    probes = np.concatenate([anchors[None], anchors + moves.swapaxes(0, 1)])
+    pixels = geometry.project(probes.reshape(-1, 3), np.eye(3), np.zeros(3), camera)
+    pixels = pixels.reshape(4, -1, 2)
+    per_metre = (pixels[1:] - pixels[0]) / moves[:, 0, 0][:, None]
+    along = np.einsum("kni,ni->nk", per_metre, view.outline.outwards)
+    return np.hstack([along, np.cross(anchors - view.pose.t_cam_obj, along)])
+
+
+def _project(points: np.ndarray, pose: Pose, camera: CameraModel) -> np.ndarray | None:
+    """(N, 2) px; None if a point is not in front of the camera, or nowhere in its image."""
+    points_cam = geometry.transform(pose.R_cam_obj, pose.t_cam_obj, points)
+    if not points_cam[:, 2].min() > 0:
+        return None
+    pixels = geometry.project(points_cam, np.eye(3), np.zeros(3), camera)
+    return pixels if np.isfinite(pixels).all() else None
+
+
+def _ray(pixel: np.ndarray, camera: CameraModel) -> np.ndarray | None:
+    """(3,) unit vector towards a pixel; None if the camera sees nothing there."""
+    x, y = geometry.undistort_pixels(pixel[None], camera)[0] - geometry.PIXEL_CENTRE
+    ray = np.linalg.solve(camera.K, [x, y, 1.0])
+    return ray / np.linalg.norm(ray) if np.isfinite(ray).all() else None

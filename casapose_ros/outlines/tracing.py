@@ -16,9 +16,6 @@ SIDE = 64
 """Cells of a drawing along the longer side of what it shows."""
 MARGIN = 2
 """Cells all around: closing does not open again what has grown to a drawing's edge."""
-PIECES = {"coarse": 64, "fine": 192}
-"""Of an outline, spread evenly over all its lines. What lies along a piece counts as at its middle:
-only fine ones tell what an edge along the rows just reaches."""
 MIN_AREA = 6
 """Cells; smaller holes are gaps between points."""
 
@@ -29,63 +26,78 @@ class Outline:
 
     Attributes:
         middles: (N, 2) px, x then y, of the pieces.
-        rises: (N,) px, how far y grows along each piece. The inside is where it makes the sum of
-            x * rise, which is the area, positive.
+        extents: (N, 2) px, from one end to the other. What is inside lies to the right where y
+            points down: the sum of x dy is the area.
+        anchors: (N,) int, the traced point that each piece is nearest to, roughly.
     """
 
     middles: np.ndarray
-    rises: np.ndarray
+    extents: np.ndarray
+    anchors: np.ndarray
 
     @property
     def area(self) -> float:
         """px^2."""
-        return float(self.middles[:, 0] @ self.rises)
+        return float(self.middles[:, 0] @ self.extents[:, 1])
+
+    @property
+    def outwards(self) -> np.ndarray:
+        """(N, 2) px, at right angles to the pieces, as long as they are."""
+        return self.extents[:, ::-1] * [1, -1]
 
 
-def trace_outline(points: np.ndarray) -> dict[str, Outline] | None:
+def trace_outline(points: np.ndarray, pieces: int) -> Outline | None:
     """Trace around points that lie densely where an object is seen.
 
     Args:
         points: (N, 2) px.
+        pieces: About so many, spread evenly over all lines. What lies along a piece counts as at
+            its middle: only short ones tell what an edge along the rows just reaches.
 
     Returns:
-        The outline in ``coarse`` and in ``fine`` pieces; None of points that are a line.
+        The outline; None of points that are a line.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     cell = (high - low).max() / SIDE
     if not cell > 0:
         return None
-    cells = np.round((points - low) / cell).astype(int) + MARGIN
-    drawing = np.zeros(cells.max(axis=0)[::-1] + 1 + MARGIN, dtype=np.uint8)
-    drawing[cells[:, 1], cells[:, 0]] = 1
+    columns, rows = (np.round((points - low) / cell).astype(int) + MARGIN).T
+    shape = rows.max() + 1 + MARGIN, columns.max() + 1 + MARGIN
+    drawing, nearest = np.zeros(shape, dtype=np.uint8), np.full(shape, -1)
+    drawing[rows, columns], nearest[rows, columns] = 1, np.arange(len(points))
     drawing = cv2.morphologyEx(drawing, cv2.MORPH_CLOSE, np.ones((3, 3), dtype=np.uint8))
     contours, tree = cv2.findContours(drawing, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     lines = [
-        _directed(contour[:, 0].astype(np.float64), parent >= 0)
+        _directed(contour[:, 0], parent >= 0)
         for contour, (*_, parent) in zip(contours, tree[0], strict=True)
         if cv2.contourArea(contour) > MIN_AREA
     ]
     if not lines:
         return None
-    lines = [(line - MARGIN) * cell + low for line in lines]
-    return {name: _cut(lines, count) for name, count in PIECES.items()}
+    density = pieces / sum(len(line) for line in lines)
+    parts = [_cut(line, max(round(density * len(line)), 3), nearest) for line in lines]
+    middles, extents, anchors = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Outline((middles - MARGIN) * cell + low, extents * cell, anchors)
 
 
 def _directed(line: np.ndarray, is_hole: bool) -> np.ndarray:
-    """A closed line of (M, 2) points, turned such that the area in it counts as it should."""
-    area = np.sum(line[:, 0] * np.roll(line[:, 1], -1) - np.roll(line[:, 0], -1) * line[:, 1])
+    """A closed line of (M, 2) cells, turned such that the area in it counts as it should."""
+    following = np.roll(line, -1, axis=0)
+    area = np.sum(line[:, 0] * following[:, 1] - following[:, 0] * line[:, 1])
     return line[::-1] if (area > 0) == is_hole else line
 
 
-def _cut(lines: list[np.ndarray], pieces: int) -> Outline:
-    """Closed lines of (M, 2) points each, cut into about so many pieces, each into at least 3."""
-    density = pieces / sum(len(line) for line in lines)
-    middles, rises = [], []
-    for line in lines:
-        stops = np.linspace(0, len(line), max(round(density * len(line)), 3) + 1)
-        closed = np.vstack([line, line[:1]])
-        index = np.arange(len(closed))
-        ends = np.stack([np.interp(stops, index, axis) for axis in closed.T], axis=1)
-        middles.append((ends[1:] + ends[:-1]) / 2)
-        rises.append(np.diff(ends[:, 1]))
-    return Outline(np.concatenate(middles), np.concatenate(rises))
+def _cut(
+    line: np.ndarray, count: int, nearest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles, extents and anchors of the pieces of a closed line of (M, 2) cells."""
+    found = nearest[line[:, 1], line[:, 0]]
+    # A cell that closing has filled has no point; the last one before it on the line is near.
+    last = np.maximum.accumulate(np.where(found >= 0, np.arange(len(found)), -1))
+    found = found[np.where(last >= 0, last, np.argmax(found >= 0))]
+    stops = np.linspace(0, len(line), count + 1)
+    closed = np.vstack([line, line[:1]])
+    index = np.arange(len(closed))
+    ends = np.stack([np.interp(stops, index, axis) for axis in closed.T], axis=1)
+    halfway = ((stops[1:] + stops[:-1]) / 2).astype(int)
+    return (ends[1:] + ends[:-1]) / 2, np.diff(ends, axis=0), found[halfway]
