@@ -10,7 +10,7 @@
 4. ``keypoints.regression`` (or ``keypoints.voting``) intersects their directions: nine 2D points
    per object, each with a covariance.
 5. ``pnp`` finds the pose that projects the object's 3D keypoints onto them.
-6. ``outlines`` lays the object's outline over its pixels, which corrects that pose.
+6. ``outlines`` finds the pose that fits the object's pixels as well, if the model has surfaces.
 7. ``score`` says how far to trust that pose.
 
 :meth:`PoseEstimator.run` below is these steps in this order.

@@ -411,7 +411,7 @@ def test_each_of_several_instances_has_its_own_outline():
     found = sorted(poses, key=lambda pose: pose.t_cam_obj[0])
     for pose, t in zip(found, places, strict=True):
         assert pose.t_cam_obj[2] / t[2] == pytest.approx(1, abs=0.04)
-        assert np.linalg.norm(pose.t_cam_obj[:2] - t[:2]) < 0.005
+        assert np.linalg.norm(pose.t_cam_obj[:2] - t[:2]) < 0.008
 
 
 def test_outlines_need_surfaces():

@@ -82,7 +82,7 @@ class NodeParameters:
     )
     refinement: str = parameter(
         EstimatorConfig.refinement,
-        "What corrects a pose afterwards: its outline, laid over the mask, or nothing.",
+        "What makes a pose better afterwards: its outline, which has to fit the mask, or nothing.",
         choices=REFINEMENTS,
     )
     max_image_age: float = parameter(
