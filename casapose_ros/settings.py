@@ -30,8 +30,8 @@ class EstimatorConfig:
         keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).
         pnp: How the pose is fitted to the keypoints: ``weighted`` by their covariances, or
             ``iterative``, which takes them all alike (paper section 4).
-        refinement: What makes the pose better after that: ``outline``, which has to fit the object's
-            mask as well, for models that have surfaces, or ``none`` (paper).
+        refinement: What makes the pose better after that: ``outline``, which has to fit the
+            object's mask as well, for models that have surfaces, or ``none`` (paper).
         max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
         score_threshold: Poses with a lower score are left out, 0..1.
         objects: Names of the objects to report; empty means all.

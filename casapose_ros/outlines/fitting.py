@@ -100,7 +100,7 @@ def fit_outline(
     if ray is None:
         return None
     moved = distance / place.zoom * ray - pose.R_cam_obj @ obj.keypoints[0]
-    problem = _Problem(pose, points, camera)
+    problem = _Problem(pose, np.linalg.inv(pose.covariance), points, camera)
     view = problem.see(replace(pose, t_cam_obj=moved))
     if view is None:
         return None
@@ -134,11 +134,13 @@ class _Problem:
 
     Attributes:
         prior: The pose from keypoints.
+        known: (6, 6) inverse of its covariance.
         points: (N, 3) metres of the surface, object frame.
         camera: The camera.
     """
 
     prior: Pose
+    known: np.ndarray
     points: np.ndarray
     camera: CameraModel
 
@@ -165,7 +167,7 @@ def _climb(
     Returns:
         What is seen there, and (6, 6) the information about its pose.
     """
-    known = np.linalg.inv(problem.prior.covariance)
+    known = problem.known
     # A blurred edge from 1 to BACKGROUND is so steep.
     slope = (1 - BACKGROUND) / (np.sqrt(2 * np.pi) * blur)
 

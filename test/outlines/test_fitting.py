@@ -62,7 +62,9 @@ def test_the_pull_is_how_the_evidence_changes_with_the_pose():
     R, t = random_pose(np.random.default_rng(2), 0.5, 0.6)
     labels = silhouette(BOX, R, t, SMALL).astype(np.uint8)
     pose = Pose(geometry.rotation_from_vector([0.1, -0.15, 0.1]) @ R, 1.05 * t, VAGUE)
-    problem = fitting._Problem(pose, BOX.keypoints[0] + BOX.diameter * SURFACE, SMALL)
+    problem = fitting._Problem(
+        pose, np.linalg.inv(VAGUE), BOX.keypoints[0] + BOX.diameter * SURFACE, SMALL
+    )
     middle = geometry.project(BOX.keypoints[:1], R, t, SMALL)[0]
     evidence = Evidence.of(labels, 1, None, middle, 200.0).blurred(3.0)
     view = problem.see(pose)
