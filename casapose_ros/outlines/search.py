@@ -15,10 +15,10 @@ SHIFT = 0.3
 """How far the centre is moved at most, in half diameters."""
 SHIFTS = 5
 """Places that are tried along each axis."""
-FINER_LEVELS, FINER_STEPS, FINER = 3, 5, 0.5
+FINER_LEVELS, FINER_STEPS, FINER = 2, 5, 0.5
 """Around the best, so many times, with so many zooms and shifts along each axis, which range over
 two steps of the time before, and then over this part of it."""
-COARSE_PIECES, FINE_PIECES = 64, 192
+PIECES = 64
 
 MIN_COVER = 0.3
 """Of the outline's area, the least that what it covers has to count, or it is not there."""
@@ -59,10 +59,10 @@ def find_place(
         The place; None if what the outline covers is not the object, or if it is best at the
         smallest or largest size tried.
     """
-    coarse, fine = (trace_outline(points, count) for count in (COARSE_PIECES, FINE_PIECES))
-    if coarse is None or fine is None:
+    outline = trace_outline(points, PIECES)
+    if outline is None:
         return None
-    outline, zoom, zooms, ratio = coarse, 1.0, ZOOMS, ZOOMS[1] / ZOOMS[0]
+    zoom, zooms, ratio = 1.0, ZOOMS, ZOOMS[1] / ZOOMS[0]
     shifts = np.linspace(-SHIFT * half_width, SHIFT * half_width, SHIFTS)
     step = shifts[1] - shifts[0]
     for level in range(1 + FINER_LEVELS):
@@ -76,6 +76,6 @@ def find_place(
         middle, zoom, best = places[p], float(sizes[z, 0, 0]), float(covered[z, p])
         zooms = np.geomspace(1 / ratio, ratio, FINER_STEPS)
         shifts = np.linspace(-step, step, FINER_STEPS)
-        outline, ratio, step = fine, ratio**FINER, FINER * step
-    cover = best / (fine.area * zoom**2)
+        ratio, step = ratio**FINER, FINER * step
+    cover = best / (outline.area * zoom**2)
     return None if cover < MIN_COVER else Place(middle, zoom, cover)

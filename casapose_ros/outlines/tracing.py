@@ -57,11 +57,13 @@ def trace_outline(points: np.ndarray, pieces: int) -> Outline | None:
     Returns:
         The outline; None of points that are a line.
     """
-    low, high = points.min(axis=0), points.max(axis=0)
-    cell = (high - low).max() / SIDE
+    x, y = np.ascontiguousarray(points.T)
+    low = np.array([x.min(), y.min()])
+    cell = max(x.max() - low[0], y.max() - low[1]) / SIDE
     if not cell > 0:
         return None
-    columns, rows = (np.round((points - low) / cell).astype(int) + MARGIN).T
+    columns = ((x - low[0]) / cell + (MARGIN + 0.5)).astype(np.intp)
+    rows = ((y - low[1]) / cell + (MARGIN + 0.5)).astype(np.intp)
     shape = rows.max() + 1 + MARGIN, columns.max() + 1 + MARGIN
     drawing, nearest = np.zeros(shape, dtype=np.uint8), np.full(shape, -1)
     drawing[rows, columns], nearest[rows, columns] = 1, np.arange(len(points))

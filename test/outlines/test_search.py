@@ -37,7 +37,7 @@ def test_a_pose_that_is_too_far_away_comes_back(seed):
     start = t * rng.uniform(1.0, 1.8) + [0.008, -0.006, 0]
     place = search(R, start, silhouette(BOX, R, t, SMALL).astype(np.uint8))
     middle, zoom = true_place(R, t, start)
-    assert place.zoom == pytest.approx(zoom, rel=0.03)
+    assert place.zoom == pytest.approx(zoom, rel=0.05)
     assert np.linalg.norm(place.middle - middle) < 1.5
     assert 0.85 < place.cover <= 1.02
 
