@@ -25,6 +25,8 @@ from casapose_ros.types import CameraModel, ObjectModel
 WEIGHT = 0.05
 """Of a pixel inside the outline, in units of the logarithm of a probability; see
 docs/ablations.md."""
+INDEPENDENT = 0.5
+"""Share of the outline's information that counts for the covariance: neighbours err together."""
 EDGE_ERROR = 1.0
 """px of the network: what masks are too large or too small all around, which the pose's covariance
 has to allow for."""
@@ -106,7 +108,7 @@ def fit_outline(
         return None
     for blur in BLURS:
         view, information = _climb(problem, view, evidence.blurred(blur), blur)
-    covariance = np.linalg.inv(information)
+    covariance = np.linalg.inv(problem.known + INDEPENDENT * (information - problem.known))
     # What is wrong all around seems a change of size, and is none.
     toward = view.pose.t_cam_obj / (half_width * place.zoom) * EDGE_ERROR
     covariance[:3, :3] += np.outer(toward, toward)
