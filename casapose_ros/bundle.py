@@ -1,8 +1,8 @@
 """A model on disk: everything that turns an image into poses, in one folder.
 
 ``bundle.json`` says what the network is and which objects it knows, ``weights.npz`` holds float16
-weights, ``README.md`` is the model card, if there is one, and ``surfaces.npz`` points
-of the objects' surfaces, if the model has them. Nothing in a bundle is ever executed.
+weights, ``README.md`` is the model card, if there is one, and ``surfaces.npz`` points of the
+objects' surfaces, if the model has them. Nothing in a bundle is ever executed.
 """
 
 from __future__ import annotations

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from casapose_ros.commands._training_start import TrainingStart
     from casapose_ros.types import ObjectModel
 
-SAME_POINT = 1e-4
-"""Metres; keypoints farther apart are of another object, or of another frame."""
-
 
 def sampled_surfaces(objects: Sequence[ObjectModel], folder: Path) -> dict[str, np.ndarray]:
     """Sample the surfaces of those objects whose meshes an object set has, by name.
@@ -27,16 +24,17 @@ def sampled_surfaces(objects: Sequence[ObjectModel], folder: Path) -> dict[str, 
 
     Raises:
         ConfigError: An object of the set has the name of another.
-        MeshError: A mesh is missing or bad.
+        MeshError: A mesh is bad.
     """
     from casapose_ros.data.meshes import load_object_set
     from casapose_ros.data.surface_points import sample_surface
+    from casapose_ros.training.extending import SAME_POINT
 
     object_set = load_object_set(folder)
     given = {obj.name: obj for obj in object_set.objects}
     found = {}
     for obj in objects:
-        if obj.name not in given:
+        if obj.name not in given or not object_set.mesh_path(given[obj.name]).is_file():
             continue
         apart = np.linalg.norm(obj.keypoints - given[obj.name].keypoints, axis=1).max()
         if apart > SAME_POINT:

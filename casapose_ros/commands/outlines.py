@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     missing = [obj.name for obj in bundle.objects if obj.name not in surfaces]
     if missing:
         raise ConfigError(
-            f"{args.objects} has no object {missing[0]!r}, which {args.bundle} knows; name the "
-            "object set that the model was trained with"
+            f"{args.objects} has no object {missing[0]!r} with a mesh, which {args.bundle} knows; "
+            "name the object set that the model was trained with"
         )
     add_surfaces(args.bundle, list(surfaces.values()))
     if args.validation is not None:

@@ -112,7 +112,7 @@ def fit_outline(
     # What is wrong all around seems a change of size, and is none.
     toward = view.pose.t_cam_obj / (half_width * place.zoom) * EDGE_ERROR
     covariance[:3, :3] += np.outer(toward, toward)
-    return replace(view.pose, covariance=covariance)
+    return replace(view.pose, covariance=covariance) if np.isfinite(covariance).all() else None
 
 
 @dataclass(frozen=True)

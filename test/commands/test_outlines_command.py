@@ -59,7 +59,7 @@ def test_other_objects_are_refused(bundle, object_set, capsys):
     fewer = [replace(each, class_id=i) for i, each in enumerate(object_set.objects[1:], start=1)]
     write_objects(object_set.path / "objects.json", fewer)
     assert outlines(bundle, object_set.path) == 2
-    assert "has no object 'red'" in capsys.readouterr().err
+    assert "has no object 'red' with a mesh" in capsys.readouterr().err
     assert (bundle.path / "bundle.json").read_text() == before
     assert not (bundle.path / "surfaces.npz").exists()
 
