@@ -160,19 +160,18 @@ def add_surfaces(path: str | Path, surfaces: Sequence[np.ndarray]) -> Bundle:
     return load_bundle(path)
 
 
-def recalibrate(path: str | Path, score: ScoreCalibration, covariance_scale: float) -> Bundle:
+def recalibrate(path: str | Path, estimator: EstimatorConfig, score: ScoreCalibration) -> Bundle:
     """Put what was measured anew into a bundle.
 
     Args:
         path: The bundle's folder.
+        estimator: Settings that suit the model.
         score: Calibration of its score.
-        covariance_scale: See :class:`~casapose_ros.settings.EstimatorConfig`.
 
     Raises:
         BundleError: The bundle cannot be used.
     """
     bundle = load_bundle(path)
-    estimator = dataclasses.replace(bundle.estimator, covariance_scale=covariance_scale)
     with replacing(bundle.path / DESCRIPTION_FILE) as part:
         _rewrite(part, _read_description(bundle.path), estimator=estimator, score=score)
     return load_bundle(path)

@@ -216,8 +216,9 @@ class PoseEstimator:
         """The pose corrected by where the object's outline fits; as it is where it fits nowhere."""
         pose = Pose(solution.R_cam_obj, solution.t_cam_obj, solution.covariance)
         surface = self.surfaces[obj.class_id - 1]
-        several = self.config.max_instances > 1
-        fitted = fit_outline(pose, surface, obj, labels, camera, own if several else None)
+        weight = self.config.outline_weight
+        own = own if self.config.max_instances > 1 else None
+        fitted = fit_outline(pose, surface, obj, labels, camera, weight, own)
         return solution if fitted is None else replace(solution, **vars(fitted))
 
     def _describe(

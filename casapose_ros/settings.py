@@ -32,6 +32,8 @@ class EstimatorConfig:
             ``iterative``, which takes them all alike (paper section 4).
         refinement: What makes the pose better after that: ``outline``, which has to fit the
             object's mask as well, for models that have surfaces, or ``none`` (paper).
+        outline_weight: How much a pixel inside the outline counts against the keypoints, in units
+            of the logarithm of a probability; more where keypoints are worse than they say.
         max_reprojection_error: Inlier threshold of the pose's RANSAC, px of the camera image.
         score_threshold: Poses with a lower score are left out, 0..1.
         objects: Names of the objects to report; empty means all.
@@ -49,6 +51,7 @@ class EstimatorConfig:
     keypoint_method: str = "dkr"
     pnp: str = "weighted"
     refinement: str = "none"
+    outline_weight: float = 0.05
     max_reprojection_error: float = 12.0
     score_threshold: float = 0.0
     objects: tuple[str, ...] = ()
@@ -80,6 +83,8 @@ class EstimatorConfig:
             raise ConfigError(
                 f"unknown refinement {self.refinement!r}; known: {', '.join(REFINEMENTS)}"
             )
+        if not 0 < self.outline_weight < float("inf"):
+            raise ConfigError(f"outline_weight must be positive, got {self.outline_weight}")
         if not 0 < self.max_reprojection_error < float("inf"):
             raise ConfigError(
                 f"max_reprojection_error must be positive px, got {self.max_reprojection_error}"

@@ -18,6 +18,8 @@ def test_round_trip_through_plain_values():
         ({"component": "biggest"}, "largest, second, all"),
         ({"max_instances": 0}, "max_instances must be 1 to 100, got 0"),
         ({"keypoint_method": "DKR"}, "dkr, ransac"),
+        ({"refinement": "mask"}, "unknown refinement 'mask'; known: none, outline"),
+        ({"outline_weight": 0.0}, "outline_weight must be positive, got 0.0"),
         ({"pnp": "epnp"}, "unknown pnp 'epnp'; known: weighted, iterative"),
         ({"min_pixels": 0}, "at least 1"),
         ({"min_component_pixels": -3}, "at least 1"),

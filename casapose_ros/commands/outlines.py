@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from casapose_ros.errors import ConfigError
+
+WEIGHTS = (0.05, 0.1, 0.2)
+"""Values of ``outline_weight`` that are tried."""
 
 NAME = "outlines"
 HELP = "give a model the surfaces of its objects, by whose outlines poses are refined"
@@ -21,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation",
         type=Path,
         metavar="BOPDIR",
-        help="held-out data set to calibrate the score and the covariances on anew",
+        help="held-out data set to choose the outline's weight on, and to calibrate the score and "
+        "the covariances anew",
     )
     parser.add_argument("--validation-split", default="val", help="its split (%(default)s)")
 
@@ -62,17 +67,22 @@ def _recalibrate(path: Path, objects: Path, data: Path, split: str) -> None:
     references = load_references(data, bundle.objects, present, objects)
     estimator = PoseEstimator.load(path)
     estimator.calibration = ScoreCalibration()
-    with progress("calibrating", len(frames)) as advance:
+    results = {}
+    with progress("calibrating", len(WEIGHTS) * len(frames)) as advance:
 
         def read():
             for frame in frames:
                 yield read_frame(frame, bundle.objects)
                 advance(1)
 
-        result = validate(estimator, read(), references)
-    scale = bundle.estimator.covariance_scale * result.covariance_scale
-    recalibrate(path, result.calibration, scale)
-    print(
-        f"{len(frames)} frames: recall {100 * result.recall_add_10:.1f} % (ADD(-S) below 10 % of "
-        f"the diameter); covariance_scale {scale:.2f}"
-    )
+        for weight in WEIGHTS:
+            estimator.config = replace(bundle.estimator, outline_weight=weight)
+            results[weight] = validate(estimator, read(), references)
+    for weight, result in results.items():
+        recall = 100 * result.recall_add_10
+        print(f"outline_weight {weight:g}: recall {recall:.1f} % (ADD(-S) below 10 %)")
+    weight = max(results, key=lambda weight: results[weight].recall_add_10)
+    scale = bundle.estimator.covariance_scale * results[weight].covariance_scale
+    changed = replace(bundle.estimator, outline_weight=weight, covariance_scale=scale)
+    recalibrate(path, changed, results[weight].calibration)
+    print(f"{len(frames)} frames: outline_weight {weight:g}, covariance_scale {scale:.2f}")

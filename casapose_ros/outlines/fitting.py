@@ -3,7 +3,7 @@
 What keypoints say is the pose of PnP with its covariance, what the outline says how well it
 encloses the object's pixels. The pose that is most likely by both minimises
 
-    (x - x_pnp)^T P^-1 (x - x_pnp) / 2  -  WEIGHT * (sum of the evidence inside the outline)
+    (x - x_pnp)^T P^-1 (x - x_pnp) / 2  -  weight * (sum of the evidence inside the outline)
 
 by Levenberg and Marquardt. Where a piece of the outline moves, the sum changes by the evidence
 there times the area that the piece sweeps. Evidence is blurred, first much, then less: so a piece
@@ -22,9 +22,6 @@ from casapose_ros.outlines.search import find_place, reach
 from casapose_ros.outlines.tracing import Outline, trace_outline
 from casapose_ros.types import CameraModel, ObjectModel
 
-WEIGHT = 0.05
-"""Of a pixel inside the outline, in units of the logarithm of a probability; see
-docs/ablations.md."""
 INDEPENDENT = 0.5
 """Share of the outline's information that counts for the covariance: neighbours err together."""
 EDGE_ERROR = 1.0
@@ -69,6 +66,7 @@ def fit_outline(
     obj: ObjectModel,
     labels: np.ndarray,
     camera: CameraModel,
+    weight: float,
     own: Pixels | None = None,
 ) -> Pose | None:
     """Make a pose better by the object's outline.
@@ -79,6 +77,7 @@ def fit_outline(
         obj: The object.
         labels: (H, W) uint8 class ids.
         camera: The camera, of the labels' size.
+        weight: ``EstimatorConfig.outline_weight``.
         own: Rows and columns of the object's pixels, if others of its class are another
             instance's; None if all are its own.
 
@@ -102,7 +101,7 @@ def fit_outline(
     if ray is None:
         return None
     moved = distance / place.zoom * ray - pose.R_cam_obj @ obj.keypoints[0]
-    problem = _Problem(pose, np.linalg.inv(pose.covariance), points, camera)
+    problem = _Problem(pose, np.linalg.inv(pose.covariance), points, camera, weight)
     view = problem.see(replace(pose, t_cam_obj=moved))
     if view is None:
         return None
@@ -139,12 +138,14 @@ class _Problem:
         known: (6, 6) inverse of its covariance.
         points: (N, 3) metres of the surface, object frame.
         camera: The camera.
+        weight: Of the evidence.
     """
 
     prior: Pose
     known: np.ndarray
     points: np.ndarray
     camera: CameraModel
+    weight: float
 
     def see(self, pose: Pose) -> _View | None:
         """The outline in a pose; None if there is none."""
@@ -176,17 +177,17 @@ def _climb(
     def energy(view: _View) -> float:
         away = problem.away(view.pose)
         outline = view.outline
-        return away @ known @ away / 2 - WEIGHT * float(
+        return away @ known @ away / 2 - problem.weight * float(
             evidence.inside(outline.middles, outline.extents[:, 1])
         )
 
     damping, current = FIRST_DAMPING, energy(view)
     for _ in range(MAX_STEPS):
         swept = _swept(view, problem.camera)
-        pull = WEIGHT * evidence.at(view.outline.middles) @ swept
+        pull = problem.weight * evidence.at(view.outline.middles) @ swept
         pull -= known @ problem.away(view.pose)
         lengths = np.linalg.norm(view.outline.extents, axis=1, keepdims=True)
-        information = known + WEIGHT * slope * (swept / np.maximum(lengths, 1e-9)).T @ swept
+        information = known + problem.weight * slope * (swept / np.maximum(lengths, 1e-9)).T @ swept
         for _ in range(MAX_TRIALS):
             damped = information + damping * np.diag(np.diag(information))
             trial = problem.see(_moved(view.pose, np.linalg.solve(damped, pull)))

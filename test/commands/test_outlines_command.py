@@ -70,11 +70,13 @@ def test_what_was_measured_of_plain_poses_is_measured_anew(bundle, object_set, t
     pose = np.eye(3), np.array([0.0, 0.0, 0.6])
     made = BopFolder(tmp_path / "data", known, [[(known[1], *pose)]])
     made.scene_path.parent.rename(tmp_path / "data" / "val")
-    recalibrate(bundle.path, ScoreCalibration(1.5, 0.5), 4.0)
+    settings = replace(bundle.estimator, covariance_scale=4.0)
+    recalibrate(bundle.path, settings, ScoreCalibration(1.5, 0.5))
     assert outlines(bundle, object_set.path, "--validation", str(tmp_path / "data")) == 0
     changed = load_bundle(bundle.path)
     assert changed.score != ScoreCalibration(1.5, 0.5)
     assert changed.estimator.covariance_scale == 4
-    assert "1 frames: recall 0.0 %" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "outline_weight 0.2: recall 0.0 %" in printed and "1 frames: outline_weight" in printed
     missing = str(tmp_path / "elsewhere")
     assert outlines(bundle, object_set.path, "--validation", missing) == 2

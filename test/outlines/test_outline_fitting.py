@@ -37,7 +37,7 @@ def errors(pose, R, t):
 
 
 def fit(pose, labels, camera=SMALL, obj=BOX, **more):
-    return fit_outline(pose, SURFACE, obj, labels, camera, **more)
+    return fit_outline(pose, SURFACE, obj, labels, camera, 0.05, **more)
 
 
 def test_poses_get_better_in_every_way():
@@ -63,7 +63,7 @@ def test_the_pull_is_how_the_evidence_changes_with_the_pose():
     labels = silhouette(BOX, R, t, SMALL).astype(np.uint8)
     pose = Pose(geometry.rotation_from_vector([0.1, -0.15, 0.1]) @ R, 1.05 * t, VAGUE)
     problem = fitting._Problem(
-        pose, np.linalg.inv(VAGUE), BOX.keypoints[0] + BOX.diameter * SURFACE, SMALL
+        pose, np.linalg.inv(VAGUE), BOX.keypoints[0] + BOX.diameter * SURFACE, SMALL, 0.05
     )
     middle = geometry.project(BOX.keypoints[:1], R, t, SMALL)[0]
     evidence = Evidence.of(labels, 1, None, middle, 200.0).blurred(3.0)
