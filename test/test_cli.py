@@ -58,7 +58,8 @@ def test_wrong_arguments_exit_with_usage(command, arguments, capsys):
 def test_every_command_is_complete():
     actions = cli.build_parser()._subparsers._group_actions[0]
     assert set(actions.choices) == {
-        "ablate", "bag", "compare", "evaluate", "import-h5", "objects", "predict", "render", "train"
+        "ablate", "bag", "compare", "evaluate", "import-h5", "objects", "outlines", "predict",
+        "render", "train",
     }  # fmt: skip
     for name, parser in actions.choices.items():
         assert callable(parser.get_default("run")), name
