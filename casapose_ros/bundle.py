@@ -187,14 +187,7 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     path = Path(path)
     description = _read_description(path)
-    weights = path / WEIGHTS_FILE
-    if not weights.is_file():
-        raise BundleError(f"{weights}: no such file; the bundle is incomplete, copy it again")
-    if _sha256(weights) != description.weights_sha256:
-        raise BundleError(
-            f"{weights}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
-            "from another bundle, copy it again"
-        )
+    _check_whole(path / WEIGHTS_FILE, description.weights_sha256)
     try:
         objects = objects_from_json(description.objects, str(path / DESCRIPTION_FILE))
     except ConfigError as error:
@@ -222,13 +215,7 @@ def bundle_surfaces(bundle: Bundle) -> tuple[np.ndarray, ...] | None:
     if not bundle.surfaces_sha256:
         return None
     path = bundle.path / SURFACES_FILE
-    if not path.is_file():
-        raise BundleError(f"{path}: no such file; the bundle is incomplete, copy it again")
-    if _sha256(path) != bundle.surfaces_sha256:
-        raise BundleError(
-            f"{path}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
-            "from another bundle, copy it again"
-        )
+    _check_whole(path, bundle.surfaces_sha256)
     return load_surfaces(path, len(bundle.objects))
 
 
@@ -296,6 +283,17 @@ def _new_surfaces(path: Path, surfaces: Sequence[np.ndarray]) -> Path:
     file = path / f".{SURFACES_FILE}.new"
     save_surfaces(file, surfaces)
     return file
+
+
+def _check_whole(file: Path, sha256: str) -> None:
+    """Whether a file arrived as it was written."""
+    if not file.is_file():
+        raise BundleError(f"{file}: no such file; the bundle is incomplete, copy it again")
+    if _sha256(file) != sha256:
+        raise BundleError(
+            f"{file}: its SHA-256 is not the one in {DESCRIPTION_FILE}; the file is damaged or "
+            "from another bundle, copy it again"
+        )
 
 
 def _sha256(path: Path) -> str:
