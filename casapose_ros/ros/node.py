@@ -69,12 +69,13 @@ class CasaposeNode(Node):
         self._outputs = Outputs(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._worker = LatestWorker(self._process, self._on_crash)
-        self._worker.start()
         self._info = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
         self._image = self._subscribe(
             Image, "image", self._on_image, message_lost=self._on_images_lost
         )
         self.create_timer(REPORT_PERIOD, self._report)
+        # Last: a node that is told to stop while it is being made leaves no thread behind.
+        self._worker.start()
 
     def destroy_node(self) -> None:
         """Let the running estimation finish, then take the node down."""
