@@ -113,9 +113,16 @@ def rotation_from_vector(rotation_vector: np.ndarray) -> np.ndarray:
     return cv2.Rodrigues(np.asarray(rotation_vector, dtype=np.float64))[0]
 
 
-def vector_from_rotation(R: np.ndarray) -> np.ndarray:
-    """(3,) axis-angle vector in radians of a rotation matrix."""
-    return cv2.Rodrigues(np.asarray(R, dtype=np.float64))[0].reshape(3)
+def pose_difference(
+    R_from: np.ndarray, t_from: np.ndarray, R_to: np.ndarray, t_to: np.ndarray
+) -> np.ndarray:
+    """What turns one pose into another: (6,) metres and radians, as pose covariances have them.
+
+    Translation x, y, z, then the rotation vector about the camera's axes through the object's
+    origin: ``R_to = exp(w) R_from``, as in :func:`casapose_ros.pnp.projection_jacobian`.
+    """
+    rotation, _ = cv2.Rodrigues(np.asarray(R_to) @ np.asarray(R_from).T)
+    return np.concatenate([np.ravel(t_to) - np.ravel(t_from), rotation.ravel()])
 
 
 def symmetry_transforms(symmetries: Symmetries, steps: int) -> np.ndarray:

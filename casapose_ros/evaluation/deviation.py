@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from casapose_ros.geometry import pose_difference
 from casapose_ros.types import ObjectPose, Symmetries
 
 MIN_EIGENVALUE = 1e-12
@@ -56,18 +56,6 @@ def deviation(
         pose_dof=6 - int(np.linalg.matrix_rank(free)),
         keypoints=np.array([mahalanobis(offset, covariance) for offset, covariance in pairs]),
     )
-
-
-def pose_difference(
-    R_est: np.ndarray, t_est: np.ndarray, R_gt: np.ndarray, t_gt: np.ndarray
-) -> np.ndarray:
-    """What turns the estimate into the truth: (6,) metres and radians in the covariance's order.
-
-    Translation x, y, z, then the rotation vector about the camera's axes through the object's
-    origin: ``R_gt = exp(w) R_est``, as in :func:`casapose_ros.pnp.projection_jacobian`.
-    """
-    rotation, _ = cv2.Rodrigues(np.asarray(R_gt) @ np.asarray(R_est).T)
-    return np.concatenate([np.ravel(t_gt) - np.ravel(t_est), rotation.ravel()])
 
 
 def mahalanobis(error: np.ndarray, covariance: np.ndarray, free: np.ndarray | None = None) -> float:

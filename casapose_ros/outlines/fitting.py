@@ -158,8 +158,10 @@ class _Problem:
 
     def away(self, pose: Pose) -> np.ndarray:
         """(6,) from the prior to a pose, metres and radians about the camera's axes."""
-        turn = geometry.vector_from_rotation(pose.R_cam_obj @ self.prior.R_cam_obj.T)
-        return np.concatenate([pose.t_cam_obj - self.prior.t_cam_obj, turn])
+        prior = self.prior
+        return geometry.pose_difference(
+            prior.R_cam_obj, prior.t_cam_obj, pose.R_cam_obj, pose.t_cam_obj
+        )
 
 
 def _climb(
@@ -168,7 +170,7 @@ def _climb(
     """Step to a better pose as long as there is one.
 
     Returns:
-        What is seen there, and (6, 6) the information about its pose.
+        What is seen there, and (6, 6) the information about its pose, as of the last step's start.
     """
     known = problem.known
     # A blurred edge from 1 to BACKGROUND is so steep.

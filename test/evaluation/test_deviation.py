@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from casapose_ros import geometry
-from casapose_ros.evaluation.deviation import deviation, mahalanobis, pose_difference
-from casapose_ros.geometry import rotation_from_vector
+from casapose_ros.evaluation.deviation import deviation, mahalanobis
+from casapose_ros.geometry import pose_difference, rotation_from_vector
 from casapose_ros.pnp import projection_jacobian
 from casapose_ros.types import Symmetries
 

@@ -6,7 +6,7 @@ from exact_fields import CAMERA, box_object, random_pose
 from scipy.stats import chi2
 
 from casapose_ros import geometry
-from casapose_ros.evaluation.deviation import pose_difference
+from casapose_ros.geometry import pose_difference
 from casapose_ros.pnp import pose_covariance, projection_jacobian
 from casapose_ros.pnp.refinement import (
     OWN_SHARE,
