@@ -11,7 +11,7 @@
    per object, each with a covariance.
 5. ``pnp`` finds the pose that projects the object's 3D keypoints onto them.
 6. ``outlines`` finds the pose that fits the object's pixels as well, if the model has surfaces.
-7. ``score`` says how far to trust that pose.
+7. ``score`` says how far to trust that pose, and which of two components an object is.
 
 :meth:`PoseEstimator.run` below is these steps in this order.
 """
@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ from casapose_ros.types import CameraModel, Estimate, Fields, Keypoints, ObjectM
 
 VOTING_SEED = 0
 """Every image starts the voting's draws anew: the same image always gives the same poses."""
+
+RUNNER_UP = 0.5
+"""With outlines to judge them by, an object's second largest component is looked at as well, from
+this share of the pixels of the largest on. The object is where the score is higher."""
 
 
 class PoseEstimator:
@@ -163,13 +168,13 @@ class PoseEstimator:
             obj = self.objects[found.class_id - 1]
             if self.config.objects and obj.name not in self.config.objects:
                 continue
-            solution = self._solve_pnp(obj, found, camera)
+            solution, cover = self._solve_pnp(obj, found, camera), 1.0
             if solution is not None and self.config.refinement == "outline":
                 own = regions.rows[pixels], regions.cols[pixels]
-                solution = self._lay_outline(obj, solution, fields.labels, small, own)
+                solution, cover = self._lay_outline(obj, solution, fields.labels, small, own)
             if solution is not None:
-                poses.append(self._describe(obj, found, solution, camera))
-        objects = [pose for pose in poses if pose.score >= self.config.score_threshold]
+                poses.append(self._describe(obj, found, solution, cover, camera))
+        objects = [pose for pose in _best(poses) if pose.score >= self.config.score_threshold]
         objects = _numbered(sorted(objects, key=lambda pose: -pose.score))
         times.append(self.clock())
         stages = ("preprocess", "network", "keypoints", "pnp")
@@ -185,7 +190,8 @@ class PoseEstimator:
         config = self.config
         least = config.min_component_pixels * area, config.min_pixels * area
         if config.max_instances == 1:
-            return find_regions(fields.labels, config.component, *least)
+            runner_up = RUNNER_UP if config.refinement == "outline" else None
+            return find_regions(fields.labels, config.component, *least, runner_up)
         rng = np.random.default_rng(VOTING_SEED)
         return find_instances(fields, config.max_instances, rng, config.component, *least)
 
@@ -212,22 +218,36 @@ class PoseEstimator:
         labels: np.ndarray,
         camera: CameraModel,
         own: tuple[np.ndarray, np.ndarray],
-    ) -> PnPSolution:
-        """The pose corrected by where the object's outline fits; as it is where it fits nowhere."""
+    ) -> tuple[PnPSolution, float]:
+        """The pose corrected by where the object's outline fits; as it is where it fits nowhere.
+
+        Returns:
+            The solution, and what the outline covers of its area.
+        """
         pose = Pose(solution.R_cam_obj, solution.t_cam_obj, solution.covariance)
         surface = self.surfaces[obj.class_id - 1]
         weight = self.config.outline_weight
         own = own if self.config.max_instances > 1 else None
         fitted = fit_outline(pose, surface, obj, labels, camera, weight, own)
-        return solution if fitted is None else replace(solution, **vars(fitted))
+        if fitted is None:
+            return solution, 0.0
+        return replace(solution, **vars(fitted.pose)), fitted.cover
 
     def _describe(
-        self, obj: ObjectModel, keypoints: Keypoints, solution: PnPSolution, camera: CameraModel
+        self,
+        obj: ObjectModel,
+        keypoints: Keypoints,
+        solution: PnPSolution,
+        cover: float,
+        camera: CameraModel,
     ) -> ObjectPose:
         """A pose with how far to trust it; keypoints in px of the camera's image."""
         focal_length = np.sqrt(camera.K[0, 0] * camera.K[1, 1])
         apparent_size = focal_length * obj.diameter / solution.t_cam_obj[2]
-        score = raw_score(keypoints.mask_probability, solution.reprojection_error, apparent_size)
+        pixels = keypoints.pixels * REFERENCE_AREA / (camera.width * camera.height)
+        score = raw_score(
+            keypoints.mask_probability, solution.reprojection_error / apparent_size, cover, pixels
+        )
         valid = keypoints.valid
         return ObjectPose(
             name=obj.name,
@@ -243,6 +263,12 @@ class PoseEstimator:
             visible_pixels=keypoints.pixels,
             reprojection_error=solution.reprojection_error,
         )
+
+
+def _best(poses: Sequence[ObjectPose]) -> list[ObjectPose]:
+    """Of several poses of the same instance, which follow each other, the one of the best score."""
+    same = groupby(poses, key=lambda pose: (pose.class_id, pose.instance_id))
+    return [max(rivals, key=lambda pose: pose.score) for _, rivals in same]
 
 
 def _numbered(poses: Sequence[ObjectPose]) -> list[ObjectPose]:

@@ -10,7 +10,7 @@ from casapose_ros import geometry
 from casapose_ros.errors import CameraError, ConfigError, ImageError
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.framing import Framing
-from casapose_ros.score import ScoreCalibration
+from casapose_ros.score import FEW, ScoreCalibration
 from casapose_ros.settings import EstimatorConfig
 from casapose_ros.types import CameraModel
 
@@ -50,7 +50,8 @@ def test_exact_fields_give_the_pose_back(seed, method):
     assert_pose(pose, R, t)
     assert np.abs(pose.keypoints - expected).max() < 0.01
     assert (pose.name, pose.class_id, pose.instance_id) == ("box1", 1, 0)
-    assert pose.score > 0.99 and pose.reprojection_error < 0.01
+    assert pose.score == pytest.approx(pose.visible_pixels / (pose.visible_pixels + FEW), abs=1e-3)
+    assert pose.reprojection_error < 0.01
     assert pose.visible_pixels == np.count_nonzero(scene.fields.labels)
 
 
@@ -227,9 +228,10 @@ def test_score_falls_with_doubt_about_mask_and_keypoints():
         scene.fields.logits[mask] = (0, logit)
         (pose,) = estimator_for(scene).estimate(IMAGE, CAMERA)
         scores.append(pose.score)
-    assert scores[0] == pytest.approx(1, abs=1e-3)
-    assert scores[1] == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-2)
-    assert 0 <= scores[2] < 0.9
+    certain = np.count_nonzero(mask) / (np.count_nonzero(mask) + FEW)
+    assert scores[0] == pytest.approx(certain, abs=1e-3)
+    assert scores[1] == pytest.approx(certain / (1 + np.exp(-1)), abs=1e-2)
+    assert 0 <= scores[2] < 0.9 * certain
 
 
 def test_threshold_names_and_calibration():

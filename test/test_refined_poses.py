@@ -74,6 +74,29 @@ def test_each_of_several_instances_has_its_own_outline():
         assert np.linalg.norm(pose.t_cam_obj[:2] - t[:2]) < 0.008
 
 
+@pytest.mark.parametrize("share, wanted", [(1.4, "object"), (2.5, "other")])
+def test_of_two_components_it_is_the_one_that_its_outline_covers(share, wanted):
+    """The larger one is a strip, as no box is seen; more than twice as large, it alone counts."""
+    R, t = geometry.rotation_from_vector([0.4, 0.5, 0.0]), np.array([-0.1, 0.0, 0.7])
+    scene = Scene(CAMERA)
+    scene.place(BOX, R, t)
+    strip = np.zeros((480, 640), dtype=bool)
+    strip.flat[: int(share * np.count_nonzero(scene.fields.labels))] = True
+    scene.place(BOX, R, np.array([0.0, -0.27, 0.7]), strip)
+    (pose,) = refining(scene).estimate(IMAGE, CAMERA)
+    (plain,) = estimator_for(scene).estimate(IMAGE, CAMERA)
+    assert np.linalg.norm(plain.t_cam_obj - t) > 0.1
+    assert (np.linalg.norm(pose.t_cam_obj - t) < 0.01) == (wanted == "object")
+
+
+def test_of_two_that_fit_alike_the_larger_is_the_object():
+    scene, R = Scene(CAMERA), np.eye(3)
+    for x, z in ((-0.1, 0.7), (0.1, 0.75)):
+        scene.place(BOX, R, np.array([x, 0.0, z]))
+    (pose,) = refining(scene).estimate(IMAGE, CAMERA)
+    assert pose.t_cam_obj[0] == pytest.approx(-0.1, abs=0.005)
+
+
 def test_outlines_need_surfaces():
     scene = Scene(CAMERA)
     with pytest.raises(ConfigError, match="casapose outlines BUNDLE.*or set refinement: none"):

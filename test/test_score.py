@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 
 from casapose_ros.errors import ConfigError
-from casapose_ros.score import ScoreCalibration, raw_score
+from casapose_ros.score import FEW, UNCOVERED, ScoreCalibration, raw_score
+
+MANY = 1e12
 
 
 def test_raw_score_by_hand():
-    assert raw_score(0.8, 0.0, 100) == pytest.approx(0.8)
-    assert raw_score(1.0, 5.0, 100) == pytest.approx(np.exp(-0.5))  # 5 % of the size
-    assert raw_score(1.0, 10.0, 100) == pytest.approx(np.exp(-2))
-    assert raw_score(0.5, 1e9, 100) == 0
+    assert raw_score(0.8, 0.0, 1.0, MANY) == pytest.approx(0.8)
+    assert raw_score(1.0, 0.1, 1.0, MANY) == pytest.approx(np.exp(-0.5))  # 10 % of the size
+    assert raw_score(1.0, 0.2, 1.0, MANY) == pytest.approx(np.exp(-2))
+    assert raw_score(1.0, 0.0, 0.7, MANY) == pytest.approx(0.7)
+    assert raw_score(1.0, 0.0, 1.0, FEW) == pytest.approx(0.5)
+    assert raw_score(0.5, 1e9, 1.0, MANY) == 0
+
+
+def test_an_outline_that_fits_nowhere_leaves_little_and_none_more_than_all():
+    for cover in (0.0, -0.8):
+        assert raw_score(1.0, 0.0, cover, MANY) == pytest.approx(UNCOVERED)
+    assert raw_score(1.0, 0.0, 1.02, MANY) == pytest.approx(1)
 
 
 def test_identity_is_the_default():

@@ -88,6 +88,7 @@ def find_regions(
     component: str = "largest",
     min_component_pixels: float = MIN_COMPONENT_PIXELS,
     min_pixels: float = 1,
+    runner_up: float | None = None,
 ) -> Regions:
     """Choose each class's pixels. Background is class 0, however small or large it is.
 
@@ -98,7 +99,9 @@ def find_regions(
             behind every real one. Among equals the first in raster order comes first, so a class
             of nothing but crumbs is represented by its first crumb (as in the published method);
             ``min_pixels`` is what rejects it.
-        min_pixels: Classes whose chosen pixels are fewer are left out.
+        min_pixels: Regions with fewer pixels are left out.
+        runner_up: The component after the chosen one is another region, right behind it, if it has
+            at least this share of its pixels; None lists the chosen ones alone, as ``all`` does.
 
     Raises:
         ConfigError: ``component`` is unknown.
@@ -114,7 +117,7 @@ def find_regions(
         group = label_components(labels).ravel()[pixels]
         class_of = np.zeros(group.max(initial=0) + 1, dtype=np.intp)
         class_of[group] = classes
-        chosen = _ranked(group, class_of, COMPONENTS[component], min_component_pixels)
+        chosen = _ranked(group, class_of, COMPONENTS[component], min_component_pixels, runner_up)
     sizes = np.bincount(group, minlength=len(class_of))
     chosen = chosen[sizes[chosen] >= max(min_pixels, 1)]
 
@@ -155,9 +158,16 @@ def label_components(labels: np.ndarray) -> np.ndarray:
 
 
 def _ranked(
-    group: np.ndarray, class_of: np.ndarray, rank: int, min_component_pixels: float
+    group: np.ndarray,
+    class_of: np.ndarray,
+    rank: int,
+    min_component_pixels: float,
+    runner_up: float | None,
 ) -> np.ndarray:
-    """The components that have the wanted rank by size in their class, in order of class."""
+    """The components that have the wanted rank by size in their class, in order of class.
+
+    Each is followed by the next in rank, if that has ``runner_up`` of its pixels.
+    """
     sizes = np.bincount(group, minlength=len(class_of))
     sizes[sizes < min_component_pixels] = 0
     first_pixel = np.zeros(len(class_of), dtype=np.intp)
@@ -166,4 +176,8 @@ def _ranked(
     order = order[class_of[order] > 0]
     classes = class_of[order]
     position_in_class = np.arange(len(order)) - np.searchsorted(classes, classes)
-    return order[position_in_class == rank]
+    kept = position_in_class == rank
+    if runner_up is not None:
+        after = np.flatnonzero(position_in_class == rank + 1)
+        kept[after] = sizes[order[after]] >= np.maximum(runner_up * sizes[order[after - 1]], 1)
+    return order[kept]

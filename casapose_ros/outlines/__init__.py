@@ -6,7 +6,7 @@ object is made of, ``tracing`` draws the line around it, ``evidence`` says what 
 ``search`` finds where it fits, and ``fitting`` the pose that fits both outline and keypoints.
 """
 
-from casapose_ros.outlines.fitting import Pose, fit_outline
+from casapose_ros.outlines.fitting import Fit, Pose, fit_outline
 from casapose_ros.outlines.surfaces import load_surfaces, save_surfaces
 
-__all__ = ["Pose", "fit_outline", "load_surfaces", "save_surfaces"]
+__all__ = ["Fit", "Pose", "fit_outline", "load_surfaces", "save_surfaces"]

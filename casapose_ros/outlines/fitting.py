@@ -60,6 +60,20 @@ class Pose:
     covariance: np.ndarray
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A pose that fits an outline.
+
+    Attributes:
+        pose: The pose.
+        cover: What the outline covers in it, of its area: 1 where all its pixels are the object's,
+            less where some are another object's, and least (down to -1) where they are background.
+    """
+
+    pose: Pose
+    cover: float
+
+
 def fit_outline(
     pose: Pose,
     surface: np.ndarray,
@@ -68,7 +82,7 @@ def fit_outline(
     camera: CameraModel,
     weight: float,
     own: Pixels | None = None,
-) -> Pose | None:
+) -> Fit | None:
     """Make a pose better by the object's outline.
 
     Args:
@@ -82,7 +96,7 @@ def fit_outline(
             instance's; None if all are its own.
 
     Returns:
-        The pose; None if the outline fits nowhere near.
+        The better pose; None if the outline fits nowhere near.
     """
     points = obj.keypoints[0] + obj.diameter * surface
     pixels = _project(points, pose, camera)
@@ -111,7 +125,11 @@ def fit_outline(
     # What is wrong all around seems a change of size, and is none.
     toward = view.pose.t_cam_obj / (half_width * place.zoom) * EDGE_ERROR
     covariance[:3, :3] += np.outer(toward, toward)
-    return replace(view.pose, covariance=covariance) if np.isfinite(covariance).all() else None
+    if not np.isfinite(covariance).all():
+        return None
+    outline = view.outline
+    covered = float(evidence.inside(outline.middles, outline.extents[:, 1]))
+    return Fit(replace(view.pose, covariance=covariance), covered / outline.area)
 
 
 @dataclass(frozen=True)

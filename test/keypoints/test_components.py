@@ -42,6 +42,16 @@ def test_second_component_leaves_out_classes_that_have_one(two_blobs):
     assert pixels_of(regions, 0) == {(r, c) for r in range(6) for c in range(10)}
 
 
+def test_a_runner_up_of_enough_pixels_stands_behind_the_largest(two_blobs):
+    regions = find_regions(two_blobs, "largest", 50, runner_up=0.6)
+    assert regions.class_ids.tolist() == [3, 3, 7]
+    assert regions.instance_ids.tolist() == [0, 0, 0]
+    assert regions.counts.tolist() == [100, 60, 80]
+    assert pixels_of(regions, 1) == {(r, c) for r in range(6) for c in range(10)}
+    assert find_regions(two_blobs, "largest", 50, runner_up=0.61).counts.tolist() == [100, 80]
+    assert find_regions(two_blobs, "largest", 61, runner_up=0.0).counts.tolist() == [100, 80]
+
+
 def test_all_takes_every_pixel(two_blobs):
     regions = find_regions(two_blobs, "all")
     assert regions.counts.tolist() == [164, 80]

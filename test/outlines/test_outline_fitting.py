@@ -37,7 +37,8 @@ def errors(pose, R, t):
 
 
 def fit(pose, labels, camera=SMALL, obj=BOX, **more):
-    return fit_outline(pose, SURFACE, obj, labels, camera, 0.05, **more)
+    fitted = fit_outline(pose, SURFACE, obj, labels, camera, 0.05, **more)
+    return fitted and fitted.pose
 
 
 def test_poses_get_better_in_every_way():
