@@ -190,7 +190,8 @@ class PoseEstimator:
         config = self.config
         least = config.min_component_pixels * area, config.min_pixels * area
         if config.max_instances == 1:
-            runner_up = RUNNER_UP if config.refinement == "outline" else None
+            judged = config.refinement == "outline" and config.component == "largest"
+            runner_up = RUNNER_UP if judged else None
             return find_regions(fields.labels, config.component, *least, runner_up)
         rng = np.random.default_rng(VOTING_SEED)
         return find_instances(fields, config.max_instances, rng, config.component, *least)

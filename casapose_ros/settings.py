@@ -24,7 +24,9 @@ class EstimatorConfig:
     Attributes:
         min_pixels: Objects with fewer mask pixels are left out (paper section 4).
         min_component_pixels: Smaller connected components are no components.
-        component: Mask pixels that are used: ``largest``, ``second`` or ``all``.
+        component: Mask pixels that are used: of the ``largest`` connected component (with outlines,
+            of that or the second, where the score is higher), of the ``second`` largest, or
+            ``all``.
         max_instances: Largest number of instances of one object that are told apart. With 1, all
             pixels of an object are taken for one.
         keypoint_method: ``dkr`` (keypoint regression) or ``ransac`` (voting).

@@ -24,6 +24,7 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> No
         args: Command line arguments; those of the process if None.
     """
     ignore_interrupts()
+    sys.unraisablehook = _show_unless_shut_down
     rclpy.init(args=args)
     try:
         _spin(make_node)
@@ -44,6 +45,12 @@ def ignore_interrupts() -> None:
     Ctrl-C in the middle of the clean-up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _show_unless_shut_down(unraisable: sys.UnraisableHookArgs) -> None:
+    """What rclpy has half made when ROS is shut down complains, as an error, when it is deleted."""
+    if rclpy.ok():
+        sys.__unraisablehook__(unraisable)
 
 
 def _spin(make_node: Callable[[], Node]) -> None:

@@ -1,5 +1,6 @@
 """The nodes as processes, the way users start and stop them."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,31 @@ def test_pose_node_ends_quietly_however_often_it_is_told(start, number, times, d
         time.sleep(0.02)
     assert process.popen.wait(10) == 0
     assert "Traceback" not in process.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        ("rclpy.shutdown(); SingleThreadedExecutor()", ""),  # which rclpy leaves half made
+        ("Broken(); raise ConfigError('no, thanks')", "Exception ignored in.*no, thanks"),
+    ],
+)
+def test_only_what_a_shutdown_leaves_half_made_is_deleted_in_silence(make, said):
+    program = f"""
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from casapose_ros.errors import ConfigError
+from casapose_ros.ros.run import run_node
+class Broken:
+    def __del__(self):
+        raise ValueError("broken")
+def make():
+    {make}
+run_node(make)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == bool(said)
+    assert re.fullmatch(said, ended.stderr.strip(), re.DOTALL)
 
 
 def test_missing_bundle_is_named(start):
