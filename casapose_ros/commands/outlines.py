@@ -8,9 +8,6 @@ from pathlib import Path
 
 from casapose_ros.errors import ConfigError
 
-WEIGHTS = (0.05, 0.1, 0.2)
-"""Values of ``outline_weight`` that are tried."""
-
 NAME = "outlines"
 HELP = "give a model the surfaces of its objects, by whose outlines poses are refined"
 
@@ -60,29 +57,26 @@ def _recalibrate(path: Path, objects: Path, data: Path, split: str) -> None:
     from casapose_ros.estimator import PoseEstimator
     from casapose_ros.evaluation.datasets import load_references, read_frame
     from casapose_ros.score import ScoreCalibration
-    from casapose_ros.training.validation import validate
+    from casapose_ros.training.validation import OUTLINE_WEIGHTS, validate, weigh_outlines
 
     bundle, frames = load_bundle(path), list(BopDataset(data, split))
     present = {truth.bop_id for frame in frames for truth in frame.objects}
     references = load_references(data, bundle.objects, present, objects)
     estimator = PoseEstimator.load(path)
     estimator.calibration = ScoreCalibration()
-    results = {}
-    with progress("calibrating", len(WEIGHTS) * len(frames)) as advance:
+    with progress("calibrating", len(OUTLINE_WEIGHTS) * len(frames)) as advance:
 
         def read():
             for frame in frames:
                 yield read_frame(frame, bundle.objects)
                 advance(1)
 
-        for weight in WEIGHTS:
-            estimator.config = replace(bundle.estimator, outline_weight=weight)
-            results[weight] = validate(estimator, read(), references)
-    for weight, result in results.items():
-        recall = 100 * result.recall_add_10
+        results = weigh_outlines(estimator, lambda each: validate(each, read(), references))
+    for weight in OUTLINE_WEIGHTS:
+        recall = 100 * results[weight].recall_add_10
         print(f"outline_weight {weight:g}: recall {recall:.1f} % (ADD(-S) below 10 %)")
-    weight = max(results, key=lambda weight: results[weight].recall_add_10)
-    scale = bundle.estimator.covariance_scale * results[weight].covariance_scale
+    weight, result = next(iter(results.items()))
+    scale = bundle.estimator.covariance_scale * result.covariance_scale
     changed = replace(bundle.estimator, outline_weight=weight, covariance_scale=scale)
-    recalibrate(path, changed, results[weight].calibration)
+    recalibrate(path, changed, result.calibration)
     print(f"{len(frames)} frames: outline_weight {weight:g}, covariance_scale {scale:.2f}")

@@ -40,7 +40,7 @@ from casapose_ros.training.logs import (
 from casapose_ros.training.optimizers import Schedule, build_optimizer
 from casapose_ros.training.settings import TrainConfig
 from casapose_ros.training.trainer import Trainer
-from casapose_ros.training.validation import ValidationResult
+from casapose_ros.training.validation import ValidationResult, weigh_outlines
 from casapose_ros.types import ObjectModel
 
 LOG_EVERY = 50
@@ -126,7 +126,7 @@ class Run:
         name: Name of the model.
         initial: All weights to start from, by name.
         settings: How the network is used when it is validated; goes into its bundle. Its
-            ``covariance_scale`` follows the validations.
+            ``covariance_scale`` follows the validations, ``outline_weight`` the last one.
         surfaces: Of the objects; go into the bundle.
     """
 
@@ -287,15 +287,20 @@ class Run:
         return layers if self.trainer.head is None else {**layers, "auxiliary": self.trainer.head}
 
     def _validate(self) -> dict[str, float]:
-        """Measure the averaged network and write it as a bundle."""
-        result = self.validate(self.estimator)
+        """Measure the averaged network and write it as a bundle; the last one weighs outlines."""
+        settings = self.estimator.config
+        if settings.refinement == "outline" and self.step == self.config.steps:
+            weight, result = next(iter(weigh_outlines(self.estimator, self.validate).items()))
+            settings = replace(settings, outline_weight=weight)
+        else:
+            result = self.validate(self.estimator)
         figures = {name: getattr(result, name) for name in VALIDATION_FIGURES}
         of_objects = {
             f"{each.name}/{name}": getattr(each, name)
             for each in result.per_object
             for name in ("recall_add_10", "mean_keypoints")
         }
-        scale = self.estimator.config.covariance_scale * result.covariance_scale
+        scale = settings.covariance_scale * result.covariance_scale
         row = {"step": self.step, **figures, **of_objects, SCALE: scale}
         self._log(VALIDATION_LOG, row)
         if not self.devices.is_chief:
@@ -306,7 +311,7 @@ class Run:
             self.objects,
             name=self.name,
             input_size=self.config.input_size,
-            estimator=replace(self.estimator.config, covariance_scale=scale),
+            estimator=replace(settings, covariance_scale=scale),
             score=result.calibration,
             surfaces=self.estimator.surfaces,
         )

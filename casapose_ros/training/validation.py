@@ -9,12 +9,13 @@ and calls :func:`validate` now and then. Nothing here knows the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from casapose_ros.estimator import PoseEstimator
 from casapose_ros.evaluation.judgements import Collector
 from casapose_ros.evaluation.judging import Frame, judge, observe
 from casapose_ros.evaluation.matching import Reference
@@ -26,6 +27,10 @@ from casapose_ros.types import CameraModel, Estimate
 
 MIN_VISIBILITY = 0.4
 """Visible fraction from which an object is asked for."""
+
+OUTLINE_WEIGHTS = (0.05, 0.1, 0.2)
+"""Values of ``outline_weight`` that are tried: keypoints of a model that has learned little deserve
+less trust than they ask for."""
 
 
 class Estimator(Protocol):
@@ -93,3 +98,23 @@ def validate(
         covariance_scale=covariance_scale(judgements, MIN_VISIBILITY),
         per_object=tuple(per_object),
     )
+
+
+def weigh_outlines(
+    estimator: PoseEstimator, measure: Callable[[PoseEstimator], ValidationResult]
+) -> dict[float, ValidationResult]:
+    """Try how far the outline should count against the keypoints.
+
+    Args:
+        estimator: The model, whose poses are refined by outlines.
+        measure: :func:`validate` on some frames.
+
+    Returns:
+        What was measured with each ``outline_weight``, the best one (ADD(-S) below 10 %) first.
+    """
+    results = {}
+    for weight in OUTLINE_WEIGHTS:
+        config = replace(estimator.config, outline_weight=weight)
+        results[weight] = measure(estimator.with_config(config))
+    best = max(results, key=lambda weight: results[weight].recall_add_10)
+    return {best: results[best], **results}

@@ -146,6 +146,26 @@ def test_validations_use_what_the_one_before_them_measured(start, eager, tmp_pat
         assert load_bundle(tmp_path / name / "bundle").estimator.covariance_scale == 6.25
 
 
+def test_the_last_validation_weighs_outlines(start, eager):
+    run, seen = start("run"), []
+    settings = replace(run.estimator.config, refinement="outline")
+    run.estimator.surfaces = [np.zeros((4, 3))]
+    run.estimator = run.estimator.with_config(settings)
+
+    def validate(estimator):
+        seen.append((estimator.config.outline_weight, estimator.config.covariance_scale))
+        best = estimator.config.outline_weight == 0.1
+        return replace(RESULT, recall_add_10=0.5 if best else 0.25, covariance_scale=3 + best)
+
+    run.validate = validate
+    run.train(lambda progress: None)
+    assert seen == [(0.05, 1), (0.05, 3), (0.1, 3), (0.2, 3)]
+    kept = load_bundle(run.out / "bundle").estimator
+    assert kept == replace(settings, outline_weight=0.1, covariance_scale=3 * 4)
+    rows = read_log(run.out / VALIDATION_LOG)
+    assert [row["recall_add_10"] for row in rows] == [0.25, 0.5]
+
+
 def test_a_run_that_an_earlier_version_began_goes_on(start, eager, tmp_path):
     config = replace(CONFIG, steps=6)
     begun = start("old", config)

@@ -1,6 +1,7 @@
 """Validation measures what the product's own path makes of a network's fields."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from casapose_ros.data.bop import BopDataset
 from casapose_ros.estimator import PoseEstimator
 from casapose_ros.evaluation.datasets import load_references, read_frame
 from casapose_ros.settings import EstimatorConfig
-from casapose_ros.training.validation import validate
+from casapose_ros.training.validation import validate, weigh_outlines
 
 OBJECTS = (box_object(1), box_object(2, (0.1, 0.1, 0.1)))
 
@@ -53,6 +54,16 @@ def test_the_covariances_scale_is_what_makes_them_right(folder):
     frames = (read_frame(frame, OBJECTS) for frame in BopDataset(folder.path, "test"))
     again = validate(estimator, frames, load_references(folder.path, OBJECTS, {11, 12}))
     assert 0.6 < again.covariance_scale < 1.6
+
+
+def test_outlines_are_weighed_by_what_comes_of_them():
+    estimator = PoseEstimator(None, OBJECTS, (640, 480))
+    recalls = {0.05: 0.2, 0.1: 0.4, 0.2: 0.3}
+    measured = weigh_outlines(
+        estimator, lambda each: SimpleNamespace(recall_add_10=recalls[each.config.outline_weight])
+    )
+    assert list(measured) == [0.1, 0.05, 0.2]
+    assert {weight: result.recall_add_10 for weight, result in measured.items()} == recalls
 
 
 def test_a_network_that_confuses_the_objects(folder):
