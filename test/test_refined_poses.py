@@ -74,6 +74,15 @@ def test_each_of_several_instances_has_its_own_outline():
         assert np.linalg.norm(pose.t_cam_obj[:2] - t[:2]) < 0.008
 
 
+def test_a_pose_whose_outline_fits_nowhere_is_not_trusted():
+    scene, strip = Scene(CAMERA), np.zeros((480, 640), dtype=bool)
+    strip[:16] = True
+    scene.place(BOX, np.eye(3), np.array([0.0, -0.27, 0.7]), strip)
+    (pose,) = refining(scene).estimate(IMAGE, CAMERA)
+    (plain,) = estimator_for(scene).estimate(IMAGE, CAMERA)
+    assert pose.score < 0.02 < 0.9 < plain.score
+
+
 @pytest.mark.parametrize("share, wanted", [(1.4, "object"), (2.5, "other")])
 def test_of_two_components_it_is_the_one_that_its_outline_covers(share, wanted):
     """The larger one is a strip, as no box is seen; more than twice as large, it alone counts."""
