@@ -9,7 +9,7 @@ from exact_fields import CAMERA, box_object, random_pose, silhouette
 
 from casapose_ros import geometry
 from casapose_ros.outlines import Pose, fit_outline, fitting
-from casapose_ros.outlines.evidence import Evidence
+from casapose_ros.outlines.evidence import OTHER, Evidence
 from casapose_ros.types import CameraModel
 
 BOX = box_object()
@@ -97,6 +97,20 @@ def test_the_covariance_is_smaller_and_allows_for_masks_that_are_too_large():
     assert (np.diag(fitted.covariance) < np.diag(VAGUE)).all()
     half_width = SMALL.K[0, 0] * BOX.diameter / 2 / np.linalg.norm(t)
     assert np.sqrt(fitted.covariance[2, 2]) > 0.8 * fitting.EDGE_ERROR * t[2] / half_width
+
+
+def test_the_cover_is_what_the_outline_encloses_of_its_object():
+    R, t = random_pose(np.random.default_rng(4), 0.5, 0.6)
+    labels = silhouette(BOX, R, t, SMALL).astype(np.uint8)
+    certain = Pose(R, t, 1e-8 * np.eye(6))
+    right = np.arange(labels.shape[1]) > np.median(np.nonzero(labels)[1])
+
+    def cover(of_the_right_half):
+        changed = np.where(right & (labels == 1), of_the_right_half, labels).astype(np.uint8)
+        return fit_outline(certain, SURFACE, BOX, changed, SMALL, 0.05).cover
+
+    assert 0.93 < cover(1) <= 1.01
+    assert cover(2) == pytest.approx(cover(1) / 2 + OTHER / 2, abs=0.05)
 
 
 def test_distortion_is_taken_out():

@@ -86,7 +86,9 @@ def make():
     {make}
 run_node(make)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert ended.returncode == bool(said)
     assert re.fullmatch(said, ended.stderr.strip(), re.DOTALL)
 
